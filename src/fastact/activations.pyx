@@ -1,0 +1,792 @@
+"""The twelve passes as users call them.
+
+A plain array (ndarray itself, float32 or float64, contiguous, aligned, native byte order) whose `out` is absent, the
+same memory or apart from it goes straight to the kernels; everything else goes to the NumPy ufunc of the same name.
+"""
+
+import math
+
+import numpy as np
+
+cimport numpy as cnp
+from cython cimport floating
+
+from fastact import ufuncs
+
+from fastact.kernels cimport (
+    FASTACT_N_PASSES,
+    FASTACT_leaky_relu,
+    FASTACT_leaky_relu_backward,
+    FASTACT_leaky_relu_derivative,
+    FASTACT_relu,
+    FASTACT_relu_backward,
+    FASTACT_relu_derivative,
+    FASTACT_sigmoid,
+    FASTACT_sigmoid_backward,
+    FASTACT_sigmoid_derivative,
+    FASTACT_tanh,
+    FASTACT_tanh_backward,
+    FASTACT_tanh_derivative,
+    apply,
+    apply_parallel,
+    pass_table,
+    threads_for,
+)
+
+cnp.import_array()
+
+
+cdef extern from "numpy/arrayobject.h":
+    object PyArray_NewLikeArray(cnp.ndarray prototype, cnp.NPY_ORDER order, cnp.dtype dtype, int subok)
+
+
+cdef str KEEP = "K"
+
+cdef enum:
+    RELEASE_GIL = 4096  # elements from which a call on one thread is long enough to let other Python threads run
+
+
+# ------------------------------------------------------------------------------------------- plain arrays, directly
+
+cdef inline bint is_plain(object a) noexcept:
+    if not cnp.PyArray_CheckExact(a):
+        return False
+    cdef int kind = cnp.PyArray_TYPE(a)
+    return ((kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE) and cnp.PyArray_ISALIGNED(a)
+            and cnp.PyArray_ISNOTSWAPPED(a) and (cnp.PyArray_IS_C_CONTIGUOUS(a) or cnp.PyArray_IS_F_CONTIGUOUS(a)))
+
+
+cdef inline bint same_layout(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Whether element i in memory of one is element i in memory of the other (both are plain)."""
+    cdef int d
+    if cnp.PyArray_TYPE(a) != cnp.PyArray_TYPE(b) or a.ndim != b.ndim:
+        return False
+    for d in range(a.ndim):
+        if a.shape[d] != b.shape[d]:
+            return False
+    return ((cnp.PyArray_IS_C_CONTIGUOUS(a) and cnp.PyArray_IS_C_CONTIGUOUS(b))
+            or (cnp.PyArray_IS_F_CONTIGUOUS(a) and cnp.PyArray_IS_F_CONTIGUOUS(b)))
+
+
+cdef inline bint same_or_apart(cnp.ndarray a, cnp.ndarray b) noexcept:
+    cdef Py_ssize_t distance = <char *> cnp.PyArray_DATA(a) - <char *> cnp.PyArray_DATA(b)
+    return distance == 0 or abs(distance) >= cnp.PyArray_NBYTES(a)
+
+
+cdef object flat(cnp.ndarray a):
+    """The elements of a plain array in memory order: a view, never a copy."""
+    return cnp.PyArray_Ravel(a, cnp.NPY_KEEPORDER)
+
+
+cdef void launch(
+        int which, cnp.ndarray a, cnp.ndarray b, floating slope, cnp.ndarray out) except *:
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
+    cdef int threads = threads_for(which, n)
+    cdef const floating *a_data = <const floating *> cnp.PyArray_DATA(a)
+    cdef const floating *b_data = <const floating *> cnp.PyArray_DATA(b)
+    cdef floating *out_data = <floating *> cnp.PyArray_DATA(out)
+    cdef const floating[::1] a_view
+    cdef const floating[::1] b_view
+    cdef floating[::1] out_view
+    if threads > 1:
+        a_view, b_view, out_view = flat(a), flat(b), flat(out)
+        with nogil:
+            apply_parallel(which, a_view, b_view, slope, out_view, threads)
+    elif n >= RELEASE_GIL:
+        with nogil:
+            apply(which, a_data, b_data, &slope, 0, out_data, n)
+    else:
+        apply(which, a_data, b_data, &slope, 0, out_data, n)
+
+
+cdef object direct(int which, object a, object b, double slope, object out):
+    """The result where all arrays are plain and match, else None: nothing has been touched."""
+    if not is_plain(a) or (b is not a and not (is_plain(b) and same_layout(a, b))):
+        return None
+    if out is None:
+        if cnp.PyArray_NDIM(a) == 0:
+            return None  # a scalar is wanted
+        out = PyArray_NewLikeArray(a, cnp.NPY_KEEPORDER, <cnp.dtype> NULL, 0)
+    elif not (is_plain(out) and cnp.PyArray_ISWRITEABLE(out) and same_layout(a, out) and same_or_apart(a, out)
+              and same_or_apart(b, out)):
+        return None
+    if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT:
+        launch[float](which, a, b, <float> slope, out)
+    else:
+        launch[double](which, a, b, slope, out)
+    return out
+
+
+# ------------------------------------------------------------------------------------- everything else, through NumPy
+
+cdef object general(int which, tuple inputs, out, where, dtype, casting, order, subok):
+    ufunc = UFUNCS[which]
+    # options at their default are left out: another library's __array_ufunc__ may know none of them
+    given = dict(out=out, where=where, dtype=dtype, casting=casting, order=order, subok=subok)
+    options = {name: value for name, value in given.items() if value is not DEFAULTS[name]}
+    try:
+        if out is None and dtype is None:
+            return ufunc(*inputs, **options)
+        with np.errstate(all="ignore"):  # a cast to a narrower type may overflow, as asked
+            return ufunc(*inputs, **options)
+    except (TypeError, ValueError) as error:
+        problem = explain(which, inputs, out, dtype, casting)
+        if problem is None:
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{ufunc.__name__}: {problem}") from error
+
+
+DEFAULTS = dict(out=None, where=True, dtype=None, casting="same_kind", order="K", subok=True)
+
+
+cdef tuple argument_names(int which):
+    names = ("x",) if pass_table[which].arrays == 1 else ("dy", "y")
+    return names + ("negative_slope",) if pass_table[which].slope else names
+
+
+cdef object explain(int which, tuple inputs, out, dtype, casting):
+    """What is wrong with the arguments of a call that NumPy refused, or None where its own words are best."""
+    wanted = "float16, float32, float64, an integer type or bool"
+    arrays = []
+    for name, value in zip(argument_names(which), inputs):
+        try:
+            array = np.asarray(value)
+        except ValueError:  # ragged lists
+            return f"{name} cannot be made an array, got {type(value).__name__}; wanted numbers in a regular shape"
+        if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+            return f"{name} has dtype {array.dtype}; wanted {wanted}"
+        arrays.append(array)
+    if dtype is not None and (np.dtype(dtype).kind != "f" or np.dtype(dtype).itemsize > 8):
+        return f"dtype is {np.dtype(dtype)}; wanted float16, float32 or float64"
+    try:
+        shape = np.broadcast_shapes(*(array.shape for array in arrays))
+    except ValueError:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(argument_names(which), arrays))
+        return f"shapes do not broadcast together: {shapes}"
+    out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
+    if out is None:
+        return None
+    if not isinstance(out, np.ndarray):
+        return f"out must be a NumPy array, got {type(out).__name__}"
+    if not out.flags.writeable:
+        return "out is read-only; wanted a writable array"
+    try:
+        fits = np.broadcast_shapes(shape, out.shape) == out.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        return f"out has shape {out.shape}; wanted {shape}"
+    result = np.result_type(*arrays, np.float16) if dtype is None else np.dtype(dtype)
+    if not np.can_cast(result, out.dtype, casting):
+        return f"out has dtype {out.dtype}, which cannot hold {result} under casting={casting!r}"
+    return None
+
+
+# ------------------------------------------------------------------------------------------------- the negative slope
+
+cdef object slope_dtype(int which, arrays, dtype):
+    """The type computed in, which a plain Python number takes no part in choosing; None where only NumPy can tell."""
+    if dtype is not None:
+        return np.dtype(dtype)
+    known = []
+    for array in arrays:
+        if type(array) in (bool, int, float):
+            known.append(array)
+        elif isinstance(getattr(array, "dtype", None), np.dtype):
+            known.append(array.dtype)
+        elif hasattr(array, "__array_ufunc__"):
+            return None
+        else:
+            known.append(np.asarray(array).dtype)
+    common = np.result_type(*known)
+    if common.kind == "f":
+        return common
+    return ufuncs.tanh.resolve_dtypes((common, None))[1] if common.kind in "iub" else None
+
+
+cdef object checked_slope(int which, arrays, slope, dtype):
+    """negative_slope in the type computed in, or as it came; ValueError where it is not finite there."""
+    name = pass_table[which].name.decode()
+    if isinstance(slope, (str, bytes)) or slope is None or isinstance(slope, complex):
+        raise TypeError(f"{name}: negative_slope must be a number or an array of numbers, got {slope!r}")
+    common = dtype
+    if type(slope) in (bool, int, float):
+        common = slope_dtype(which, arrays, dtype)
+    elif hasattr(slope, "__array_ufunc__") and not isinstance(slope, (np.ndarray, np.generic)):
+        return slope  # another library's array, perhaps not even computed yet
+    with np.errstate(over="ignore"):
+        try:
+            values = np.asarray(slope, dtype=common)
+        except OverflowError:  # an integer past every float
+            values = np.asarray(math.inf)
+    if values.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: negative_slope has dtype {values.dtype}; wanted real numbers")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name}: negative_slope must be finite in {values.dtype}, got {slope}")
+    if which == FASTACT_leaky_relu_backward and (values < 0).any():
+        raise ValueError(
+            f"{name}: negative_slope must not be negative, got {slope}: the output no longer tells the input's sign; "
+            "use dy * leaky_relu_derivative(x, negative_slope), from the input")
+    return slope if common is None else values
+
+
+# ---------------------------------------------------------------------------------------------------- the two callers
+
+cdef object call(int which, a, b, out, where, dtype, casting, order, subok):
+    if where is True and dtype is None and order is KEEP:
+        result = direct(which, a, b, 0.0, out)
+        if result is not None:
+            return result
+    inputs = (a,) if pass_table[which].arrays == 1 else (a, b)
+    return general(which, inputs, out, where, dtype, casting, order, subok)
+
+
+cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, order, subok):
+    cdef double number
+    if type(slope) is int and -2**53 < slope < 2**53:
+        slope = float(slope)
+    if type(slope) is float and where is True and dtype is None and order is KEEP:
+        number = slope
+        # within float32's range, so finite in either type
+        if -3e38 < number < 3e38 and not (which == FASTACT_leaky_relu_backward and number < 0):
+            result = direct(which, a, b, number, out)
+            if result is not None:
+                return result
+    arrays = (a,) if pass_table[which].arrays == 1 else (a, b)
+    slope = checked_slope(which, arrays, slope, dtype)
+    return general(which, (*arrays, slope), out, where, dtype, casting, order, subok)
+
+
+cdef list UFUNCS = [getattr(ufuncs, pass_table[which].name.decode()) for which in range(FASTACT_N_PASSES)]
+
+
+# ------------------------------------------------------------------------------------------------- the twelve passes
+
+def sigmoid(x, out=None, *, where=True, dtype=None, casting="same_kind", order="K", subok=True):
+    """Logistic sigmoid, 1 / (1 + exp(-x)), element by element.
+
+    Parameters
+    ----------
+    x : array_like
+        The input, of any shape. float32 and float64 are computed as they are, float16 in float32 and rounded once;
+        integers and bool become floats as for `numpy.tanh`.
+    out : ndarray, optional
+        Where the result goes; may be `x` itself. The same array is returned.
+    where, dtype, casting, order, subok
+        As for every NumPy ufunc.
+
+    Returns
+    -------
+    ndarray, or scalar where all inputs are scalars
+
+    Raises
+    ------
+    TypeError
+        `x` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+    ValueError
+        `out` is read-only or of the wrong shape. Not one byte of it has been written.
+
+    Notes
+    -----
+    NaN stays NaN; -inf gives 0, inf gives 1; results underflow gradually (float32 to about -104, float64 to -745).
+    No input warns. Largest errors, measured: see ``src/fastact/simd/README.md``.
+
+    References
+    ----------
+    Rumelhart, Hinton, Williams, "Learning representations by back-propagating errors", Nature 323, 1986.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> x = np.array([-1.0, 0.0, 1.0])
+    >>> fastact.sigmoid(x, out=x) is x
+    True
+    >>> x.round(4)
+    array([0.2689, 0.5   , 0.7311])
+    """
+    return call(FASTACT_sigmoid, x, x, out, where, dtype, casting, order, subok)
+
+
+def sigmoid_derivative(x, out=None, *, where=True, dtype=None, casting="same_kind", order="K", subok=True):
+    """Derivative of the sigmoid at its input, s(x) * (1 - s(x)).
+
+    Parameters
+    ----------
+    x : array_like
+        The pre-activation, the forward pass's input, of any shape; types as for `sigmoid`.
+    out : ndarray, optional
+        Where the result goes; may be `x` itself. The same array is returned.
+    where, dtype, casting, order, subok
+        As for every NumPy ufunc.
+
+    Returns
+    -------
+    ndarray, or scalar where all inputs are scalars
+
+    Raises
+    ------
+    TypeError
+        `x` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+    ValueError
+        `out` is read-only or of the wrong shape. Not one byte of it has been written.
+
+    Notes
+    -----
+    Keeps its relative accuracy in the tails, where ``y * (1 - y)`` of a rounded ``y`` is 0. At most 0.25, at 0.
+
+    References
+    ----------
+    LeCun, Bottou, Orr, Müller, "Efficient BackProp", 1998.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> fastact.sigmoid_derivative(np.array([0.0, 40.0]))
+    array([2.50000000e-01, 4.24835426e-18])
+    >>> y = fastact.sigmoid(40.0)
+    >>> float(y * (1 - y))
+    0.0
+    """
+    return call(FASTACT_sigmoid_derivative, x, x, out, where, dtype, casting, order, subok)
+
+
+def sigmoid_backward(dy, y, out=None, *, where=True, dtype=None, casting="same_kind", order="K", subok=True):
+    """Gradient through a sigmoid from its output, dy * y * (1 - y).
+
+    Parameters
+    ----------
+    dy : array_like
+        Gradient of the loss with respect to the forward pass's output.
+    y : array_like
+        The forward pass's output, `sigmoid`'s result, of `dy`'s shape or one that broadcasts with it.
+    out : ndarray, optional
+        Where the result goes; may be `dy` or `y` itself. The same array is returned.
+    where, dtype, casting, order, subok
+        As for every NumPy ufunc.
+
+    Returns
+    -------
+    ndarray, or scalar where all inputs are scalars
+
+    Raises
+    ------
+    TypeError
+        `dy` or `y` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+    ValueError
+        `out` is read-only or of the wrong shape. Not one byte of it has been written.
+
+    Notes
+    -----
+    One pass, no temporaries: what backpropagation needs, since the forward pass's output is at hand.
+
+    References
+    ----------
+    Rumelhart, Hinton, Williams, "Learning representations by back-propagating errors", Nature 323, 1986.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> dy, y = np.array([1.0, 2.0]), np.array([0.5, 0.25])
+    >>> fastact.sigmoid_backward(dy, y, out=dy)
+    array([0.25 , 0.375])
+    """
+    return call(FASTACT_sigmoid_backward, dy, y, out, where, dtype, casting, order, subok)
+
+
+def tanh(x, out=None, *, where=True, dtype=None, casting="same_kind", order="K", subok=True):
+    """Hyperbolic tangent, element by element.
+
+    Parameters
+    ----------
+    x : array_like
+        The input, of any shape. float32 and float64 are computed as they are, float16 in float32 and rounded once;
+        integers and bool become floats as for `numpy.tanh`.
+    out : ndarray, optional
+        Where the result goes; may be `x` itself. The same array is returned.
+    where, dtype, casting, order, subok
+        As for every NumPy ufunc.
+
+    Returns
+    -------
+    ndarray, or scalar where all inputs are scalars
+
+    Raises
+    ------
+    TypeError
+        `x` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+    ValueError
+        `out` is read-only or of the wrong shape. Not one byte of it has been written.
+
+    Notes
+    -----
+    Odd to the bit; -0.0 gives -0.0, the infinities ±1; NaN stays NaN; no input warns. Largest errors, measured: see
+    ``src/fastact/simd/README.md``.
+
+    References
+    ----------
+    LeCun, Bottou, Orr, Müller, "Efficient BackProp", 1998.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> x = np.array([-1.0, 0.0, 1.0], dtype=np.float32)
+    >>> fastact.tanh(x, out=x) is x
+    True
+    >>> x.round(4)
+    array([-0.7616,  0.    ,  0.7616], dtype=float32)
+    """
+    return call(FASTACT_tanh, x, x, out, where, dtype, casting, order, subok)
+
+
+def tanh_derivative(x, out=None, *, where=True, dtype=None, casting="same_kind", order="K", subok=True):
+    """Derivative of tanh at its input, 1 - tanh(x)**2.
+
+    Parameters
+    ----------
+    x : array_like
+        The pre-activation, the forward pass's input, of any shape; types as for `tanh`.
+    out : ndarray, optional
+        Where the result goes; may be `x` itself. The same array is returned.
+    where, dtype, casting, order, subok
+        As for every NumPy ufunc.
+
+    Returns
+    -------
+    ndarray, or scalar where all inputs are scalars
+
+    Raises
+    ------
+    TypeError
+        `x` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+    ValueError
+        `out` is read-only or of the wrong shape. Not one byte of it has been written.
+
+    Notes
+    -----
+    Keeps its relative accuracy in the tails, where ``1 - y * y`` of a rounded ``y`` is 0. At most 1, at 0.
+
+    References
+    ----------
+    LeCun, Bottou, Orr, Müller, "Efficient BackProp", 1998.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> fastact.tanh_derivative(np.array([0.0, 20.0]))
+    array([1.00000000e+00, 1.69934170e-17])
+    >>> y = np.tanh(20.0)
+    >>> float(1 - y * y)
+    0.0
+    """
+    return call(FASTACT_tanh_derivative, x, x, out, where, dtype, casting, order, subok)
+
+
+def tanh_backward(dy, y, out=None, *, where=True, dtype=None, casting="same_kind", order="K", subok=True):
+    """Gradient through tanh from its output, dy * (1 - y * y).
+
+    Parameters
+    ----------
+    dy : array_like
+        Gradient of the loss with respect to the forward pass's output.
+    y : array_like
+        The forward pass's output, `tanh`'s result, of `dy`'s shape or one that broadcasts with it.
+    out : ndarray, optional
+        Where the result goes; may be `dy` or `y` itself. The same array is returned.
+    where, dtype, casting, order, subok
+        As for every NumPy ufunc.
+
+    Returns
+    -------
+    ndarray, or scalar where all inputs are scalars
+
+    Raises
+    ------
+    TypeError
+        `dy` or `y` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+    ValueError
+        `out` is read-only or of the wrong shape. Not one byte of it has been written.
+
+    Notes
+    -----
+    One pass, no temporaries: what backpropagation needs, since the forward pass's output is at hand.
+
+    References
+    ----------
+    Rumelhart, Hinton, Williams, "Learning representations by back-propagating errors", Nature 323, 1986.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> dy, y = np.array([1.0, 2.0]), np.array([0.5, 0.0])
+    >>> fastact.tanh_backward(dy, y, out=y)
+    array([0.75, 2.  ])
+    """
+    return call(FASTACT_tanh_backward, dy, y, out, where, dtype, casting, order, subok)
+
+
+def relu(x, out=None, *, where=True, dtype=None, casting="same_kind", order="K", subok=True):
+    """Rectified linear unit: 0 for x < 0, else x.
+
+    Parameters
+    ----------
+    x : array_like
+        The input, of any shape. float32 and float64 are computed as they are, float16 in float32 and rounded once;
+        integers and bool become floats as for `numpy.tanh`.
+    out : ndarray, optional
+        Where the result goes; may be `x` itself. The same array is returned.
+    where, dtype, casting, order, subok
+        As for every NumPy ufunc.
+
+    Returns
+    -------
+    ndarray, or scalar where all inputs are scalars
+
+    Raises
+    ------
+    TypeError
+        `x` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+    ValueError
+        `out` is read-only or of the wrong shape. Not one byte of it has been written.
+
+    Notes
+    -----
+    NaN stays NaN and -0.0 stays -0.0; negative inputs give +0.
+
+    References
+    ----------
+    Nair, Hinton, "Rectified linear units improve restricted Boltzmann machines", ICML 2010.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> x = np.array([-1.5, 0.0, 2.0])
+    >>> fastact.relu(x, out=x)
+    array([0., 0., 2.])
+    """
+    return call(FASTACT_relu, x, x, out, where, dtype, casting, order, subok)
+
+
+def relu_derivative(x, out=None, *, where=True, dtype=None, casting="same_kind", order="K", subok=True):
+    """Derivative of ReLU at its input: 1 for x > 0, 0 for x <= 0, NaN for NaN.
+
+    Parameters
+    ----------
+    x : array_like
+        The pre-activation, the forward pass's input, of any shape; types as for `relu`.
+    out : ndarray, optional
+        Where the result goes; may be `x` itself. The same array is returned.
+    where, dtype, casting, order, subok
+        As for every NumPy ufunc.
+
+    Returns
+    -------
+    ndarray, or scalar where all inputs are scalars
+
+    Raises
+    ------
+    TypeError
+        `x` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+    ValueError
+        `out` is read-only or of the wrong shape. Not one byte of it has been written.
+
+    Notes
+    -----
+    At 0, where ReLU has no derivative, the value is 0.
+
+    References
+    ----------
+    Nair, Hinton, "Rectified linear units improve restricted Boltzmann machines", ICML 2010.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> fastact.relu_derivative(np.array([-1.5, 0.0, 2.0]))
+    array([0., 0., 1.])
+    """
+    return call(FASTACT_relu_derivative, x, x, out, where, dtype, casting, order, subok)
+
+
+def relu_backward(dy, y, out=None, *, where=True, dtype=None, casting="same_kind", order="K", subok=True):
+    """Gradient through ReLU from its output: 0 where y <= 0, else dy.
+
+    Parameters
+    ----------
+    dy : array_like
+        Gradient of the loss with respect to the forward pass's output.
+    y : array_like
+        The forward pass's output, `relu`'s result, of `dy`'s shape or one that broadcasts with it.
+    out : ndarray, optional
+        Where the result goes; may be `dy` or `y` itself. The same array is returned.
+    where, dtype, casting, order, subok
+        As for every NumPy ufunc.
+
+    Returns
+    -------
+    ndarray, or scalar where all inputs are scalars
+
+    Raises
+    ------
+    TypeError
+        `dy` or `y` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+    ValueError
+        `out` is read-only or of the wrong shape. Not one byte of it has been written.
+
+    Notes
+    -----
+    A selection, not a product: an infinite `dy` gives 0, not NaN, where the unit is off, and a NaN `y` passes `dy`.
+
+    References
+    ----------
+    Nair, Hinton, "Rectified linear units improve restricted Boltzmann machines", ICML 2010.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> fastact.relu_backward(np.array([3.0, 3.0]), np.array([0.0, 2.0]))
+    array([0., 3.])
+    """
+    return call(FASTACT_relu_backward, dy, y, out, where, dtype, casting, order, subok)
+
+
+def leaky_relu(x, negative_slope=0.01, out=None, *, where=True, dtype=None, casting="same_kind", order="K", subok=True):
+    """Leaky ReLU: x for x > 0, else negative_slope * x.
+
+    Parameters
+    ----------
+    x : array_like
+        The input, of any shape. float32 and float64 are computed as they are, float16 in float32 and rounded once;
+        integers and bool become floats as for `numpy.tanh`.
+    negative_slope : float or array_like, default 0.01
+        Slope for negative inputs; an array broadcasts (one slope a channel). A Python number takes no part in the
+        choice of the result's type. A slope of 0 is exactly `relu`.
+    out : ndarray, optional
+        Where the result goes; may be `x` itself. The same array is returned.
+    where, dtype, casting, order, subok
+        As for every NumPy ufunc.
+
+    Returns
+    -------
+    ndarray, or scalar where all inputs are scalars
+
+    Raises
+    ------
+    TypeError
+        `x` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+    ValueError
+        `out` is read-only or of the wrong shape. Not one byte of it has been written.
+        `negative_slope` is not finite in the type computed in.
+
+    Notes
+    -----
+    Any finite slope will do, also negative and above 1.
+
+    References
+    ----------
+    Maas, Hannun, Ng, "Rectifier nonlinearities improve neural network acoustic models", ICML 2013.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> fastact.leaky_relu(np.array([-2.0, 2.0]), 0.1)
+    array([-0.2,  2. ])
+    >>> fastact.leaky_relu(np.array([[-2.0, -2.0]]), np.array([0.1, 0.5]))  # one slope a column
+    array([[-0.2, -1. ]])
+    """
+    return call_with_slope(FASTACT_leaky_relu, x, x, negative_slope, out, where, dtype, casting, order, subok)
+
+
+def leaky_relu_derivative(
+        x, negative_slope=0.01, out=None, *, where=True, dtype=None, casting="same_kind", order="K",
+        subok=True):
+    """Derivative of leaky ReLU at its input: 1 for x > 0, negative_slope for x <= 0, NaN for NaN.
+
+    Parameters
+    ----------
+    x : array_like
+        The pre-activation, the forward pass's input, of any shape; types as for `leaky_relu`.
+    negative_slope : float or array_like, default 0.01
+        Slope for negative inputs; an array broadcasts (one slope a channel). A Python number takes no part in the
+        choice of the result's type. A slope of 0 is exactly `relu_derivative`.
+    out : ndarray, optional
+        Where the result goes; may be `x` itself. The same array is returned.
+    where, dtype, casting, order, subok
+        As for every NumPy ufunc.
+
+    Returns
+    -------
+    ndarray, or scalar where all inputs are scalars
+
+    Raises
+    ------
+    TypeError
+        `x` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+    ValueError
+        `out` is read-only or of the wrong shape. Not one byte of it has been written.
+        `negative_slope` is not finite in the type computed in.
+
+    Notes
+    -----
+    At 0, where leaky ReLU has no derivative, the value is the slope.
+
+    References
+    ----------
+    Maas, Hannun, Ng, "Rectifier nonlinearities improve neural network acoustic models", ICML 2013.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> fastact.leaky_relu_derivative(np.array([-2.0, 2.0]), 0.1)
+    array([0.1, 1. ])
+    """
+    return call_with_slope(
+        FASTACT_leaky_relu_derivative, x, x, negative_slope, out, where, dtype, casting, order, subok)
+
+
+def leaky_relu_backward(
+        dy, y, negative_slope=0.01, out=None, *, where=True, dtype=None, casting="same_kind", order="K",
+        subok=True):
+    """Gradient through leaky ReLU from its output: dy where y > 0, else negative_slope * dy.
+
+    Parameters
+    ----------
+    dy : array_like
+        Gradient of the loss with respect to the forward pass's output.
+    y : array_like
+        The forward pass's output, `leaky_relu`'s result, of `dy`'s shape or one that broadcasts with it.
+    negative_slope : float or array_like, default 0.01
+        Slope for negative inputs; an array broadcasts (one slope a channel). A Python number takes no part in the
+        choice of the result's type. A slope of 0 is exactly `relu_backward`.
+    out : ndarray, optional
+        Where the result goes; may be `dy` or `y` itself. The same array is returned.
+    where, dtype, casting, order, subok
+        As for every NumPy ufunc.
+
+    Returns
+    -------
+    ndarray, or scalar where all inputs are scalars
+
+    Raises
+    ------
+    TypeError
+        `dy` or `y` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+    ValueError
+        `out` is read-only or of the wrong shape. Not one byte of it has been written.
+        `negative_slope` is not finite in the type computed in, or negative: the output of a negative slope does not
+        tell the input's sign; use ``dy * leaky_relu_derivative(x, negative_slope)``.
+
+    Notes
+    -----
+    The output has the input's sign as long as the slope is not negative.
+
+    References
+    ----------
+    Maas, Hannun, Ng, "Rectifier nonlinearities improve neural network acoustic models", ICML 2013.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact
+    >>> fastact.leaky_relu_backward(np.array([3.0, 3.0]), np.array([-0.2, 2.0]), 0.1)
+    array([0.3, 3. ])
+    """
+    return call_with_slope(FASTACT_leaky_relu_backward, dy, y, negative_slope, out, where, dtype, casting, order, subok)

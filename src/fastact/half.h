@@ -1,0 +1,52 @@
+/* float16 <-> float32, the latter rounded to nearest, ties to even; NaN payloads kept as NumPy keeps them. */
+#ifndef FASTACT_HALF_H
+#define FASTACT_HALF_H
+
+#include <stdint.h>
+#include <string.h>
+
+static inline float fastact_float_from_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline uint32_t fastact_float_bits(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static inline float fastact_half_to_float(uint16_t half)
+{
+    uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
+    uint32_t magnitude = (uint32_t)(half & 0x7fffu) << 13;
+    if (magnitude >= 0x7c00u << 13) /* infinity, NaN */
+        return fastact_float_from_bits(sign | magnitude | 0x7f800000u);
+    if (magnitude >= 0x0400u << 13)
+        return fastact_float_from_bits(sign | (magnitude + (112u << 23)));
+    /* a subnormal: its bits are a multiple of 2^-24, and the subtraction is exact */
+    float value = fastact_float_from_bits((113u << 23) | magnitude) - fastact_float_from_bits(113u << 23);
+    return fastact_float_from_bits(sign | fastact_float_bits(value));
+}
+
+static inline uint16_t fastact_float_to_half(float value)
+{
+    uint32_t bits = fastact_float_bits(value);
+    uint16_t sign = (uint16_t)(bits >> 16 & 0x8000u);
+    bits &= 0x7fffffffu;
+    if (bits > 0x7f800000u) { /* NaN: the payload's upper bits, never an infinity's */
+        uint16_t half = (uint16_t)(0x7c00u | (bits >> 13 & 0x03ffu));
+        return sign | (half == 0x7c00u ? 0x7c01u : half);
+    }
+    if (bits >= 0x477ff000u) /* 65520 and more */
+        return sign | 0x7c00u;
+    if (bits < 113u << 23) /* adding 1/2 puts the unit of a subnormal half, 2^-24, at the last place of the sum */
+        return sign | (uint16_t)(fastact_float_bits(fastact_float_from_bits(bits) + 0.5f) - (126u << 23));
+    bits += 0x0fffu + (bits >> 13 & 1u);
+    return sign | (uint16_t)((bits - (112u << 23)) >> 13);
+}
+
+#endif

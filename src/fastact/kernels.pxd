@@ -1,0 +1,50 @@
+# The compiled kernels as other Cython code sees them.
+
+from cython cimport floating
+
+
+cdef extern from "simd/passes.h" nogil:
+    enum fastact_pass:
+        FASTACT_sigmoid
+        FASTACT_sigmoid_derivative
+        FASTACT_sigmoid_backward
+        FASTACT_tanh
+        FASTACT_tanh_derivative
+        FASTACT_tanh_backward
+        FASTACT_relu
+        FASTACT_relu_derivative
+        FASTACT_relu_backward
+        FASTACT_leaky_relu
+        FASTACT_leaky_relu_derivative
+        FASTACT_leaky_relu_backward
+        FASTACT_N_PASSES
+
+    ctypedef struct fastact_pass_info:
+        const char *name
+        int arrays
+        int slope
+
+    ctypedef void (*fastact_tile_f32)(
+        const float *a, const float *b, const float *slope, Py_ssize_t slope_step, float *out, Py_ssize_t n) noexcept
+    ctypedef void (*fastact_tile_f64)(
+        const double *a, const double *b, const double *slope, Py_ssize_t slope_step, double *out, Py_ssize_t n
+    ) noexcept
+
+    ctypedef struct fastact_isa:
+        const char *name
+        fastact_tile_f32 *f32
+        fastact_tile_f64 *f64
+
+
+cdef const fastact_isa *isa  # the instruction set in use
+cdef const fastact_pass_info *pass_table  # a row a pass
+
+cdef void apply(
+    int which, const floating *a, const floating *b, const floating *slope, Py_ssize_t slope_step,
+    floating *out, Py_ssize_t n) noexcept nogil
+
+cdef void apply_parallel(
+    int which, const floating[::1] a, const floating[::1] b, floating slope, floating[::1] out,
+    int threads) noexcept nogil
+
+cdef int threads_for(int which, Py_ssize_t n) noexcept nogil

@@ -1,0 +1,31 @@
+/* What the build found of OpenMP, as a string for show_config. */
+#ifndef FASTACT_OPENMP_H
+#define FASTACT_OPENMP_H
+
+#define FASTACT_STRING_(x) #x
+#define FASTACT_STRING(x) FASTACT_STRING_(x)
+
+#ifndef _OPENMP
+#define FASTACT_OPENMP_RUNTIME "none (built without OpenMP)"
+#define FASTACT_HAS_OPENMP 0
+#elif defined(__clang__)
+#define FASTACT_OPENMP_RUNTIME "libomp (OpenMP " FASTACT_STRING(_OPENMP) ")"
+#define FASTACT_HAS_OPENMP 1
+#elif defined(__GNUC__)
+#define FASTACT_OPENMP_RUNTIME "libgomp (OpenMP " FASTACT_STRING(_OPENMP) ")"
+#define FASTACT_HAS_OPENMP 1
+#else
+#define FASTACT_OPENMP_RUNTIME "OpenMP " FASTACT_STRING(_OPENMP)
+#define FASTACT_HAS_OPENMP 1
+#endif
+
+#if defined(_MSC_VER)
+#define FASTACT_THREAD_LOCAL __declspec(thread)
+#else
+#define FASTACT_THREAD_LOCAL _Thread_local
+#endif
+
+/* The team size that `with num_threads(n)` asks for in this Python thread; 0: the process's own setting. */
+static FASTACT_THREAD_LOCAL int fastact_thread_local_num_threads = 0;
+
+#endif

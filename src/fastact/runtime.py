@@ -1,0 +1,220 @@
+"""Threads, the instruction set, and what the library found on this machine."""
+
+import contextlib
+import operator
+import os
+import platform
+from pathlib import Path
+
+import numpy as np
+
+from fastact import kernels
+from fastact.kernels import available_isas, get_isa, get_num_threads
+
+__all__ = ["available_isas", "get_isa", "get_num_threads", "num_threads", "set_num_threads", "show_config"]
+
+MOST_THREADS = 1024
+
+
+def set_num_threads(n):
+    """Set how many threads a long call may use, for the whole process.
+
+    A forked child stays on one thread whatever is set: OpenMP's threads do not survive a fork.
+
+    Parameters
+    ----------
+    n : int
+        At least 1, at most 1024.
+
+    Raises
+    ------
+    TypeError
+        `n` is not an integer.
+    ValueError
+        `n` is out of range.
+
+    Examples
+    --------
+    >>> import fastact
+    >>> before = fastact.get_num_threads()
+    >>> fastact.set_num_threads(1)
+    >>> fastact.get_num_threads()
+    1
+    >>> fastact.set_num_threads(before)
+    """
+    kernels.set_num_threads(_checked("set_num_threads: n", n))
+
+
+@contextlib.contextmanager
+def num_threads(n):
+    """Within the block, calls from this Python thread may use `n` threads; other Python threads are not affected.
+
+    Parameters
+    ----------
+    n : int
+        At least 1, at most 1024.
+
+    Raises
+    ------
+    TypeError
+        `n` is not an integer.
+    ValueError
+        `n` is out of range.
+
+    Examples
+    --------
+    >>> import fastact
+    >>> with fastact.num_threads(1):
+    ...     fastact.get_num_threads()
+    1
+    """
+    previous = kernels.swap_thread_local(_checked("num_threads: n", n))
+    try:
+        yield
+    finally:
+        kernels.swap_thread_local(previous)
+
+
+def show_config():
+    """Print version, instruction set, threads, OpenMP runtime, NumPy and BLAS, and what would make it faster.
+
+    Examples
+    --------
+    >>> import fastact
+    >>> fastact.show_config()  # doctest: +ELLIPSIS
+    fastact ...
+    """
+    from fastact import __version__
+
+    isas = available_isas()
+    rows = [
+        ("fastact", f"{__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"),
+        ("processor", f"{_processor_name()}, {_processors()} usable"),
+        ("instruction set", f"{get_isa()} (can be had: {', '.join(isas)})"),
+        ("threads", f"{get_num_threads()} ({_threads_source()})"),
+        ("OpenMP", kernels.OPENMP_RUNTIME),
+        ("NumPy", np.__version__),
+        ("BLAS", _blas()),
+    ]
+    for name, value in rows:
+        print(f"{name:<16} {value}")
+    for hint in _hints():
+        print(f"could be faster  {hint}")
+
+
+def _checked(argument, n):
+    try:
+        n = operator.index(n)
+    except TypeError:
+        raise TypeError(f"{argument} must be an integer, got {type(n).__name__}") from None
+    if not 1 <= n <= MOST_THREADS:
+        raise ValueError(f"{argument} must be between 1 and {MOST_THREADS}, got {n}")
+    return n
+
+
+def _environment_threads(variable):
+    """The number of threads an environment variable asks for, or None."""
+    # OMP_NUM_THREADS may be a list, one number a nesting level
+    first = os.environ.get(variable, "").split(",")[0].strip()
+    if first.isdecimal() and 1 <= int(first) <= MOST_THREADS:
+        return int(first)
+    if first and variable.startswith("FASTACT"):
+        raise ValueError(f"{variable} must be a whole number between 1 and {MOST_THREADS}, got {first!r}")
+    return None
+
+
+def _processors():
+    """Processors this process may use: its affinity mask, and the control group's quota where there is one."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _cgroup_quota()
+    return count if quota is None else max(1, min(count, int(quota + 0.5)))
+
+
+def _cgroup_quota(root=Path("/sys/fs/cgroup")):
+    """Processors' worth of time the control group allows, or None where it sets no limit."""
+    try:
+        return _ratio(*(root / "cpu.max").read_text().split())  # version 2
+    except (OSError, ValueError, TypeError):
+        pass
+    try:
+        folder = root / "cpu"  # version 1
+        return _ratio((folder / "cpu.cfs_quota_us").read_text(), (folder / "cpu.cfs_period_us").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _ratio(quota, period):
+    return None if quota.strip() in ("max", "-1") else int(quota) / int(period)
+
+
+def _threads_source():
+    if kernels.is_forked():
+        return "a forked process stays on one thread"
+    for variable in ("FASTACT_NUM_THREADS", "OMP_NUM_THREADS"):
+        if _environment_threads(variable) == get_num_threads():
+            return f"{variable} is set"
+    return "set by the program" if get_num_threads() != _processors() else "the processors this process may use"
+
+
+def _processor_name():
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _blas():
+    """The BLAS library that NumPy multiplies matrices with, and the kernels it runs if threadpoolctl can tell."""
+    built = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    name = f"{built.get('name', 'unknown')} {built.get('version', '')}".strip()
+    try:
+        import threadpoolctl
+    except ImportError:
+        return f"{name} (threadpoolctl, if installed, tells which kernels run)"
+    for library in threadpoolctl.threadpool_info():
+        if library["user_api"] == "blas":
+            kernel = f", {library['architecture']} kernels" if library.get("architecture") else ""
+            return f"{library['internal_api']} {library['version']}{kernel}, {library['num_threads']} threads"
+    return name
+
+
+def _hints():
+    """What would make this process faster, a sentence each."""
+    hints = []
+    best = available_isas()[0]
+    if get_isa() != best:
+        hints.append(f"FASTACT_ISA holds the kernels to {get_isa()}; this processor runs {best}")
+    if not kernels.HAS_OPENMP:
+        hints.append("this build has no OpenMP, so every call runs on one thread; rebuild with a compiler that has it")
+    elif get_num_threads() < _processors():
+        hints.append(f"{get_num_threads()} of {_processors()} usable processors are used ({_threads_source()})")
+    for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+        if variable in os.environ:
+            hints.append(f"{variable}={os.environ[variable]} overrides what OpenBLAS would pick by itself; on an "
+                         "AVX-512 processor Haswell kernels halve the speed of matrix products")
+    return hints
+
+
+def _choose_isa():
+    """Use the best instruction set, or the one that FASTACT_ISA names."""
+    isas = available_isas()
+    name = os.environ.get("FASTACT_ISA", "").strip().lower() or isas[0]
+    if name not in isas:
+        raise ValueError(
+            f"FASTACT_ISA={os.environ['FASTACT_ISA']!r} cannot be had on this processor; available: {', '.join(isas)}")
+    kernels.set_isa(name)
+
+
+def _choose_num_threads():
+    kernels.set_num_threads(
+        _environment_threads("FASTACT_NUM_THREADS") or _environment_threads("OMP_NUM_THREADS")
+        or min(_processors(), MOST_THREADS))
+
+
+_choose_isa()
+_choose_num_threads()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=kernels.after_fork_in_child)

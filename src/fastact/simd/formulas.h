@@ -1,0 +1,92 @@
+/* The passes whose formula is the same in float32 and float64; included once with T = f32 and once with T = f64. */
+
+#define OP(name) PASTE(T, _##name)
+#define V PASTE(v_, T)
+#define U PASTE(U_, T)
+
+/* relu(x) = x < 0 ? +0 : x. One maximum, its NaN rule put to use: relu(-0.0) = -0.0, relu(NaN) = NaN.
+ * Exact. y may be x. */
+INLINE void OP(relu)(const V *x, V *y)
+{
+    EACH y[u] = OP(max)(OP(set1)(0), x[u]);
+}
+
+/* relu'(x) = 1 for x > 0, +0 for x <= 0, NaN for NaN.
+ * Exact. y may be x. */
+INLINE void OP(relu_derivative)(const V *x, V *y)
+{
+    const V zero = OP(set1)(0), one = OP(set1)(1);
+    EACH y[u] = OP(select)(OP(unordered)(x[u], x[u]), x[u], OP(select)(OP(gt)(x[u], zero), one, zero));
+}
+
+/* relu_backward(dy, y) = y <= 0 ? +0 : dy. A NaN y passes dy.
+ * Exact. dx may be dy or y. */
+INLINE void OP(relu_backward)(const V *dy, const V *y, V *dx)
+{
+    const V zero = OP(set1)(0);
+    EACH dx[u] = OP(select)(OP(le)(y[u], zero), zero, dy[u]);
+}
+
+/* leaky_relu(x, s) = x > 0 ? x : s*x, and relu(x) where s is 0 (s*x would be NaN at -inf, -0 below 0).
+ * NaN for NaN; leaky_relu(-0.0, s) has the sign of -s for s other than 0.
+ * One rounding: 0.5 ULP. y may be x or s. */
+INLINE void OP(leaky_relu)(const V *x, const V *s, V *y)
+{
+    const V zero = OP(set1)(0);
+    V below[U];
+    EACH below[u] = OP(select)(OP(eq)(s[u], zero), OP(max)(zero, x[u]), OP(mul)(s[u], x[u]));
+    EACH y[u] = OP(select)(OP(gt)(x[u], zero), x[u], below[u]);
+}
+
+/* leaky_relu'(x, s) = 1 for x > 0, s for x <= 0, NaN for NaN. A slope of -0.0 gives +0, as relu' does.
+ * Exact. y may be x or s. */
+INLINE void OP(leaky_relu_derivative)(const V *x, const V *s, V *y)
+{
+    const V zero = OP(set1)(0), one = OP(set1)(1);
+    V slope[U];
+    EACH slope[u] = OP(select)(OP(gt)(x[u], zero), one, OP(add)(s[u], zero));
+    EACH y[u] = OP(select)(OP(unordered)(x[u], x[u]), x[u], slope[u]);
+}
+
+/* leaky_relu_backward(dy, y, s) = y > 0 ? dy : s*dy, and relu_backward(dy, y) where s is 0: there a NaN y passes dy.
+ * One rounding: 0.5 ULP. dx may be dy, y or s. */
+INLINE void OP(leaky_relu_backward)(const V *dy, const V *y, const V *s, V *dx)
+{
+    const V zero = OP(set1)(0);
+    V below[U];
+    EACH below[u] = OP(select)(OP(le)(y[u], zero), zero, dy[u]);
+    EACH below[u] = OP(select)(OP(eq)(s[u], zero), below[u], OP(mul)(s[u], dy[u]));
+    EACH dx[u] = OP(select)(OP(gt)(y[u], zero), dy[u], below[u]);
+}
+
+/* sigmoid_backward(dy, y) = dy * y*(1 - y) and tanh_backward(dy, y) = dy * (1 - y*y), for any finite dy and y.
+ *
+ * Algorithm: a fused multiply-add gives y - y*y and 1 - y*y with one rounding of the exact value, also where y is next
+ * to 1 and they cancel; the product with dy adds one more. Where y*y would overflow, though dy may be small enough
+ * for a finite result, one factor y goes to dy's side first: (dy*y)*(1 - y), 1 - y being -y there to the last bit.
+ * Special values: NaN in either gives NaN.
+ * Error: below 1.5 ULP of the exact value, also where that is subnormal; see README.md.
+ * dx may be dy or y. */
+INLINE void OP(sigmoid_backward)(const V *dy, const V *y, V *dx)
+{
+    const V one = OP(set1)(1), largest = OP(set1)(PASTE(SQUARE_IS_FINITE_, T));
+    V first[U], second[U];
+    EACH first[u] = OP(select)(OP(le)(OP(abs)(y[u]), largest), y[u], one);
+    EACH second[u] = OP(select)(OP(le)(OP(abs)(y[u]), largest), one, y[u]);
+    EACH first[u] = OP(fnma)(first[u], y[u], first[u]);
+    EACH dx[u] = OP(mul)(OP(mul)(dy[u], second[u]), first[u]);
+}
+
+INLINE void OP(tanh_backward)(const V *dy, const V *y, V *dx)
+{
+    const V one = OP(set1)(1), largest = OP(set1)(PASTE(SQUARE_IS_FINITE_, T));
+    V first[U], second[U];
+    EACH first[u] = OP(select)(OP(le)(OP(abs)(y[u]), largest), y[u], one);
+    EACH second[u] = OP(select)(OP(le)(OP(abs)(y[u]), largest), one, y[u]);
+    EACH first[u] = OP(fnma)(first[u], y[u], one);
+    EACH dx[u] = OP(mul)(OP(mul)(dy[u], second[u]), first[u]);
+}
+
+#undef U
+#undef V
+#undef OP

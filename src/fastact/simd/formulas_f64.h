@@ -1,0 +1,169 @@
+/* The float64 formulas of sigmoid and tanh, forward and derivative from the input; README.md tells more of each.
+ *
+ * The constants are printed and checked by tools/derive_constants_f64.py. A NaN must not be the first factor of nmad
+ * or fnma (vector_neon.h says why). */
+
+#define U U_f64
+
+/* C*exp(-x) = s*(1 - p), with C = 2^-100 in the table: s = C * 2^(n/4), 1 - p = exp(-rho), rho = x + n*ln(2)/4. */
+#define EXP_PER_STEP 0x1.71547652b82fep+2
+#define EXP_STEP_HIGH 0x1.62e42fefa4p-3
+#define EXP_STEP_LOW -0x1.8432a1b0e2634p-45
+#define EXP_TABLE_LOG 0x1.1cc6b7fec3368p-31
+#define EXP_TABLE 0x1.00000002398d7p-100, 0x1.f06fe0a5c0c23p-101, 0x1.ea09e66b1934dp-101, 0x1.ee89f9996b196p-101
+#define EXP_POLYNOMIAL \
+    -0x1.0000000000006p-1, 0x1.5555555557e65p-3, -0x1.5555555541bd2p-5, 0x1.111110a19765ep-7, \
+    -0x1.6c16c381fa864p-10, 0x1.a030c55e60f77p-13, -0x1.a000b18d657dcp-16
+
+/* (1 - exp(-2a))/2 = (1 - s)/2 + s*(rho + w), s = 2^(n/4), rho = a + n*ln(2)/8. */
+#define EXP2_PER_STEP 0x1.71547652b82fep+3
+#define EXP2_STEP_HIGH 0x1.62e42fefa4p-4
+#define EXP2_STEP_LOW -0x1.8432a1b0e2634p-46
+#define EXP2_TABLE 0x1p+0, 0x1.f06fe0a5c0c23p-1, 0x1.ea09e66b1934dp-1, 0x1.ee89f9996b196p-1
+#define EXP2_TABLE_LOG 0, 0x1.1cc6b7fec3368p-32, 0x1.1cc6b7fec3368p-32, 0x1.1cc6b7fec3368p-32
+#define EXP2_POLYNOMIAL \
+    -0x1.fffffffffffffp-1, 0x1.5555555555555p-1, -0x1.555555555740ep-2, 0x1.111111111293fp-3, \
+    -0x1.6c16c0f8e6a42p-5, 0x1.a01a011ecc35fp-7, -0x1.a02dfe795741ep-9, 0x1.71efcc3f0f8ddp-11
+
+/* Adding it rounds to an integer n, which then lies in the low bits. */
+#define ROUND_TO_INTEGER 0x1.8p52
+
+/* Beyond these the results no longer change: exp(748) is above 2^1079, exp(-64) and exp(-2*20) below 2^-57. */
+#define SIGMOID_LOWEST -748.0
+#define SIGMOID_HIGHEST 64.0
+#define TANH_HIGHEST 20.0
+
+/* Splits C*exp(-x), for x between the SIGMOID bounds or NaN, into s*(1 - p).
+ *
+ * Algorithm: Tang's table-driven exponential (ACM TOMS 15, 1989) with four entries, which every instruction set looks
+ * up in registers. The entries are 2^(j/4) times a number just above 1, chosen so that they all are nearly float64
+ * numbers; its logarithm goes into rho. Each has j's own bits taken off, so that adding n << 50 needs no mask.
+ * NaN: s is finite whatever x, so that p alone carries the payload; thus it is the same on every instruction set. */
+INLINE void f64_exponential(const v_f64 *x, v_f64 *s, v_f64 *p)
+{
+    static const double table[] = {EXP_TABLE}, c[] = {EXP_POLYNOMIAL};
+    const v_f64 round = f64_set1(ROUND_TO_INTEGER);
+    v_f64 z[U], n[U], rho[U], w[U], square[U], q[U];
+    EACH z[u] = f64_min(x[u], f64_set1(SIGMOID_HIGHEST));
+    EACH z[u] = f64_mad(z[u], f64_set1(-EXP_PER_STEP), round);
+    EACH n[u] = f64_sub(z[u], round);
+    EACH rho[u] = f64_mad(n[u], f64_set1(EXP_STEP_HIGH), x[u]);
+    EACH w[u] = f64_mad(n[u], f64_set1(EXP_STEP_LOW), f64_set1(EXP_TABLE_LOG));
+    EACH rho[u] = f64_add(rho[u], w[u]);
+    EACH q[u] = f64_mad(rho[u], f64_set1(c[6]), f64_set1(c[5]));
+    EACH square[u] = f64_mul(rho[u], rho[u]);
+    EACH q[u] = f64_mad(q[u], rho[u], f64_set1(c[4]));
+    EACH s[u] = f64_lookup4(table, f64_to_bits(z[u]));
+    EACH q[u] = f64_mad(q[u], rho[u], f64_set1(c[3]));
+    EACH s[u] = f64_from_bits(f64_iadd(f64_to_bits(s[u]), f64_sll(f64_to_bits(z[u]), 50)));
+    EACH q[u] = f64_mad(q[u], rho[u], f64_set1(c[2]));
+    EACH q[u] = f64_mad(q[u], rho[u], f64_set1(c[1]));
+    EACH q[u] = f64_mad(q[u], rho[u], f64_set1(c[0]));
+    EACH p[u] = f64_mad(square[u], q[u], rho[u]);
+}
+
+/* y = scale * C/(d + low), low some percent of d at most: a quotient in working precision and one correction, made from
+ * the two parts of the denominator rather than from their rounded sum. Subnormal quotients are rounded by the division;
+ * the correction then moves them only where the rounding was in doubt. */
+INLINE void f64_quotient(double scale, const v_f64 *d, const v_f64 *low, v_f64 *y)
+{
+    const v_f64 numerator = f64_set1(scale * 0x1p-100), inverse = f64_set1(0x1p100 / scale);
+    v_f64 sum[U], residual[U], y0[U];
+    EACH sum[u] = f64_add(d[u], low[u]);
+    EACH y0[u] = f64_div(numerator, sum[u]);
+    EACH residual[u] = f64_fnma(d[u], y0[u], numerator);
+    EACH residual[u] = f64_nmad(low[u], y0[u], residual[u]);
+    EACH y[u] = f64_mul(y0[u], inverse);
+    EACH y[u] = f64_mad(residual[u], y[u], y0[u]);
+}
+
+/* sigmoid(x) = 1/(1 + exp(-x)) */
+INLINE void f64_sigmoid(const v_f64 *x, v_f64 *y)
+{
+    const v_f64 one = f64_set1(0x1p-100);
+    v_f64 clamped[U], s[U], p[U], d[U], low[U];
+    EACH clamped[u] = f64_max(f64_set1(SIGMOID_LOWEST), x[u]);
+    EACH clamped[u] = f64_min(f64_set1(SIGMOID_HIGHEST), clamped[u]);
+    f64_exponential(clamped, s, p);
+    EACH d[u] = f64_add(s[u], one);
+    EACH low[u] = f64_add(f64_sub(f64_max(s[u], one), d[u]), f64_min(s[u], one));
+    EACH low[u] = f64_nmad(s[u], p[u], low[u]);
+    f64_quotient(1, d, low, y);
+}
+
+/* y = scale * sigmoid(x) for x <= 0 or NaN. */
+INLINE void f64_scaled_tail(double scale, const v_f64 *x, v_f64 *y)
+{
+    const v_f64 one = f64_set1(0x1p-100);
+    v_f64 clamped[U], s[U], p[U], d[U], low[U];
+    EACH clamped[u] = f64_max(f64_set1(SIGMOID_LOWEST), x[u]);
+    f64_exponential(clamped, s, p);
+    EACH d[u] = f64_add(s[u], one);
+    EACH low[u] = f64_add(f64_sub(s[u], d[u]), one);
+    EACH low[u] = f64_nmad(s[u], p[u], low[u]);
+    f64_quotient(scale, d, low, y);
+}
+
+/* sigmoid'(x) = z - z*z, z = sigmoid(-|x|) */
+INLINE void f64_sigmoid_derivative(const v_f64 *x, v_f64 *y)
+{
+    const v_f64 sign = f64_set1(-0.0);
+    v_f64 z[U];
+    EACH z[u] = f64_or(x[u], sign);
+    f64_scaled_tail(1, z, z);
+    EACH y[u] = f64_nmad(z[u], z[u], z[u]);
+}
+
+/* tanh'(x) = z - z*z/4, z = 4*sigmoid(-2*|x|) */
+INLINE void f64_tanh_derivative(const v_f64 *x, v_f64 *y)
+{
+    const v_f64 sign = f64_set1(-0.0), quarter = f64_set1(-0.25);
+    v_f64 z[U];
+    EACH z[u] = f64_add(x[u], x[u]);
+    EACH z[u] = f64_or(z[u], sign);
+    f64_scaled_tail(4, z, z);
+    EACH y[u] = f64_mad(f64_mul(z[u], quarter), z[u], z[u]);
+}
+
+/* tanh(x) */
+INLINE void f64_tanh(const v_f64 *x, v_f64 *y)
+{
+    static const double table[] = {EXP2_TABLE}, logs[] = {EXP2_TABLE_LOG}, c[] = {EXP2_POLYNOMIAL};
+    const v_f64 round = f64_set1(ROUND_TO_INTEGER), half = f64_set1(0.5), one = f64_set1(1);
+    v_f64 a[U], z[U], n[U], rho[U], r[U], w[U], q[U], square[U], s[U], v[U], t[U], low[U], sum[U], y0[U], e[U];
+    EACH a[u] = f64_abs(x[u]);
+    EACH a[u] = f64_min(f64_set1(TANH_HIGHEST), a[u]);
+    EACH z[u] = f64_min(a[u], f64_set1(TANH_HIGHEST));
+    EACH z[u] = f64_mad(z[u], f64_set1(-EXP2_PER_STEP), round);
+    EACH n[u] = f64_sub(z[u], round);
+    EACH rho[u] = f64_mad(n[u], f64_set1(EXP2_STEP_HIGH), a[u]);
+    EACH w[u] = f64_lookup4(logs, f64_to_bits(z[u]));
+    EACH w[u] = f64_mad(n[u], f64_set1(EXP2_STEP_LOW), w[u]);
+    EACH s[u] = f64_lookup4(table, f64_to_bits(z[u]));
+    EACH s[u] = f64_from_bits(f64_iadd(f64_to_bits(s[u]), f64_sll(f64_to_bits(z[u]), 50)));
+    EACH r[u] = f64_add(rho[u], w[u]);
+    EACH q[u] = f64_mad(r[u], f64_set1(c[7]), f64_set1(c[6]));
+    EACH square[u] = f64_mul(r[u], r[u]);
+    EACH q[u] = f64_mad(q[u], r[u], f64_set1(c[5]));
+    EACH q[u] = f64_mad(q[u], r[u], f64_set1(c[4]));
+    EACH q[u] = f64_mad(q[u], r[u], f64_set1(c[3]));
+    EACH q[u] = f64_mad(q[u], r[u], f64_set1(c[2]));
+    EACH q[u] = f64_mad(q[u], r[u], f64_set1(c[1]));
+    EACH q[u] = f64_mad(q[u], r[u], f64_set1(c[0]));
+    EACH w[u] = f64_mad(square[u], q[u], w[u]);
+    EACH v[u] = f64_nmad(s[u], half, half);
+    EACH t[u] = f64_mad(s[u], rho[u], v[u]);
+    EACH low[u] = f64_nmad(s[u], half, f64_sub(half, v[u]));
+    EACH low[u] = f64_add(low[u], f64_sub(v[u], t[u]));
+    EACH low[u] = f64_mad(s[u], rho[u], low[u]);
+    EACH low[u] = f64_mad(s[u], w[u], low[u]);
+    EACH sum[u] = f64_add(t[u], low[u]);
+    EACH y0[u] = f64_div(sum[u], f64_sub(one, sum[u]));
+    EACH sum[u] = f64_add(y0[u], one);
+    EACH e[u] = f64_mad(t[u], y0[u], f64_sub(t[u], y0[u]));
+    EACH e[u] = f64_mad(low[u], sum[u], e[u]);
+    EACH y0[u] = f64_mad(e[u], sum[u], y0[u]);
+    EACH y[u] = f64_or(y0[u], f64_and(x[u], f64_set1(-0.0)));
+}
+
+#undef U

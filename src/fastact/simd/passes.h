@@ -1,0 +1,59 @@
+/* The table of activations and the interface between the Cython layer and the tile functions.
+ *
+ * A pass is one row of FASTACT_PASSES: X(name, arrays, slope) where `arrays` is the number of arrays it reads
+ * (1: x; 2: dy and y) and `slope` says whether it takes negative_slope. Every other list of passes in the
+ * project (enum, tables of tile functions, ufuncs) is made from this one.
+ */
+#ifndef FASTACT_PASSES_H
+#define FASTACT_PASSES_H
+
+#include <stddef.h>
+
+#define FASTACT_PASSES(X)         \
+    X(sigmoid, 1, 0)              \
+    X(sigmoid_derivative, 1, 0)   \
+    X(sigmoid_backward, 2, 0)     \
+    X(tanh, 1, 0)                 \
+    X(tanh_derivative, 1, 0)      \
+    X(tanh_backward, 2, 0)        \
+    X(relu, 1, 0)                 \
+    X(relu_derivative, 1, 0)      \
+    X(relu_backward, 2, 0)        \
+    X(leaky_relu, 1, 1)           \
+    X(leaky_relu_derivative, 1, 1) \
+    X(leaky_relu_backward, 2, 1)
+
+#define FASTACT_ENUM_ROW(name, arrays, slope) FASTACT_##name,
+enum fastact_pass { FASTACT_PASSES(FASTACT_ENUM_ROW) FASTACT_N_PASSES };
+#undef FASTACT_ENUM_ROW
+
+/* A tile function applies one pass to n contiguous elements.
+ *   a           x, or dy in a backward pass
+ *   b           y in a backward pass, else not read
+ *   slope       negative_slope: one value (slope_step 0) or one an element (slope_step 1); not read by the others
+ *   out         may be exactly a, b or slope; otherwise it overlaps none of them
+ * An element's result depends on its own inputs alone: not on n, on its place or on any alignment. */
+typedef void (*fastact_tile_f32)(const float *a, const float *b, const float *slope, ptrdiff_t slope_step,
+                                 float *out, ptrdiff_t n);
+typedef void (*fastact_tile_f64)(const double *a, const double *b, const double *slope, ptrdiff_t slope_step,
+                                 double *out, ptrdiff_t n);
+
+typedef struct {
+    const char *name; /* "baseline", "avx2", "avx512", "neon" or "portable" */
+    fastact_tile_f32 f32[FASTACT_N_PASSES];
+    fastact_tile_f64 f64[FASTACT_N_PASSES];
+} fastact_isa;
+
+typedef struct {
+    const char *name;
+    int arrays;
+    int slope;
+} fastact_pass_info;
+
+extern const fastact_pass_info fastact_pass_table[FASTACT_N_PASSES];
+
+/* The instruction sets compiled in AND runnable on this processor, best first: index 0 is the default.
+ * NULL when i is past the last. */
+const fastact_isa *fastact_isa_level(int i);
+
+#endif

@@ -1,0 +1,25 @@
+/* x86-64 with AVX-512 (F, BW, DQ, VL, CD). */
+#include "passes.h"
+
+#if defined(__x86_64__)
+
+/* System headers come before the target is set: what they define must stay callable from everywhere. */
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma"))), apply_to = function)
+#else
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma")
+#endif
+
+#define ISA avx512
+#include "vector_avx512.h"
+#include "isa.inc"
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#endif

@@ -1,0 +1,11 @@
+/* Every processor: "baseline" on x86-64, "portable" elsewhere. */
+#include "passes.h"
+
+#if defined(__x86_64__)
+#define ISA baseline
+#else
+#define ISA portable
+#endif
+
+#include "vector_portable.h"
+#include "isa.inc"

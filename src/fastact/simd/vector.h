@@ -1,0 +1,39 @@
+/* What the vector headers of all levels share. T stands for f32 or f64 throughout.
+ *
+ * Each vector_<level>.h defines the same vocabulary, for T = f32 and T = f64:
+ *   e_T, v_T, m_T, i_T    one element; a vector; a comparison's mask; integer lanes as wide as the elements
+ *   LANES_T, U_T          elements in a vector; vectors worked on at once, statement by statement
+ *   T_load, T_store       whole vectors, any alignment
+ *   T_load_part, T_store_part   the first n lanes, 0 < n < LANES_T: the others read as 0 and are not written
+ *   T_set1, T_add, T_sub, T_mul, T_div
+ *   T_min(a, b), T_max(a, b)    a < b ? a : b and a > b ? a : b, hence b when either is NaN or both are zeros
+ *   T_fma(a, b, c), T_fnma(a, b, c)     a*b + c and c - a*b with one rounding, where a formula needs the exact product
+ *   T_mad(a, b, c), T_nmad(a, b, c)     the same, rounded once or twice, whichever is faster
+ *   T_lt, T_le, T_gt, T_eq, T_unordered -> m_T;    T_select(m, a, b)   m ? a : b in each lane
+ *   T_abs, T_and, T_or, T_xor, T_andnot(a, b) = ~a & b       on the bits of the elements
+ *   T_to_bits, T_from_bits    the same bits as integers, and back
+ *   T_iadd, T_isub, T_iand, T_iset1, T_sll(i, n), T_srl(i, n);  f32_imin (unsigned)
+ *   f32_lookup8(table, i), f64_lookup4(table, i)      table[low 3 bits of i], table[low 2 bits of i]
+ */
+#ifndef FASTACT_VECTOR_H
+#define FASTACT_VECTOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef float e_f32;
+typedef double e_f64;
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* One statement for each of the U interleaved vectors. Interleaving hides latency; compilers do not do it by themselves. */
+#define EACH _Pragma("GCC unroll 8") for (int u = 0; u < U; u++)
+
+#define VECTOR_OP1(T, name, body) INLINE v_##T T##_##name(v_##T a) { return body; }
+#define VECTOR_OP2(T, name, body) INLINE v_##T T##_##name(v_##T a, v_##T b) { return body; }
+#define VECTOR_OP3(T, name, body) INLINE v_##T T##_##name(v_##T a, v_##T b, v_##T c) { return body; }
+#define COMPARISON(T, name, body) INLINE m_##T T##_##name(v_##T a, v_##T b) { return body; }
+#define INTEGER_OP2(T, name, body) INLINE i_##T T##_##name(i_##T a, i_##T b) { return body; }
+#define INTEGER_SHIFT(T, name, body) INLINE i_##T T##_##name(i_##T a, int n) { return body; }
+
+#endif

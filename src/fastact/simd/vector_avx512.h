@@ -1,0 +1,103 @@
+/* The vector vocabulary (vector.h) in AVX-512 F, BW, DQ, VL. */
+#include "vector.h"
+
+typedef __m512 v_f32;
+typedef __mmask16 m_f32;
+typedef __m512i i_f32;
+typedef __m512d v_f64;
+typedef __mmask8 m_f64;
+typedef __m512i i_f64;
+
+enum { LANES_f32 = 16, LANES_f64 = 8 };
+#define U_f32 4
+#define U_f64 2
+
+INLINE v_f32 f32_load(const float *p) { return _mm512_loadu_ps(p); }
+INLINE v_f64 f64_load(const double *p) { return _mm512_loadu_pd(p); }
+INLINE void f32_store(float *p, v_f32 a) { _mm512_storeu_ps(p, a); }
+INLINE void f64_store(double *p, v_f64 a) { _mm512_storeu_pd(p, a); }
+
+INLINE __mmask16 first_lanes_f32(ptrdiff_t n) { return (__mmask16)((1u << n) - 1); }
+INLINE __mmask8 first_lanes_f64(ptrdiff_t n) { return (__mmask8)((1u << n) - 1); }
+INLINE v_f32 f32_load_part(const float *p, ptrdiff_t n) { return _mm512_maskz_loadu_ps(first_lanes_f32(n), p); }
+INLINE v_f64 f64_load_part(const double *p, ptrdiff_t n) { return _mm512_maskz_loadu_pd(first_lanes_f64(n), p); }
+INLINE void f32_store_part(float *p, v_f32 a, ptrdiff_t n) { _mm512_mask_storeu_ps(p, first_lanes_f32(n), a); }
+INLINE void f64_store_part(double *p, v_f64 a, ptrdiff_t n) { _mm512_mask_storeu_pd(p, first_lanes_f64(n), a); }
+
+INLINE v_f32 f32_set1(float c) { return _mm512_set1_ps(c); }
+INLINE v_f64 f64_set1(double c) { return _mm512_set1_pd(c); }
+
+VECTOR_OP2(f32, add, _mm512_add_ps(a, b))
+VECTOR_OP2(f64, add, _mm512_add_pd(a, b))
+VECTOR_OP2(f32, sub, _mm512_sub_ps(a, b))
+VECTOR_OP2(f64, sub, _mm512_sub_pd(a, b))
+VECTOR_OP2(f32, mul, _mm512_mul_ps(a, b))
+VECTOR_OP2(f64, mul, _mm512_mul_pd(a, b))
+VECTOR_OP2(f32, div, _mm512_div_ps(a, b))
+VECTOR_OP2(f64, div, _mm512_div_pd(a, b))
+VECTOR_OP2(f32, min, _mm512_min_ps(a, b))
+VECTOR_OP2(f64, min, _mm512_min_pd(a, b))
+VECTOR_OP2(f32, max, _mm512_max_ps(a, b))
+VECTOR_OP2(f64, max, _mm512_max_pd(a, b))
+
+VECTOR_OP3(f32, fma, _mm512_fmadd_ps(a, b, c))
+VECTOR_OP3(f64, fma, _mm512_fmadd_pd(a, b, c))
+VECTOR_OP3(f32, fnma, _mm512_fnmadd_ps(a, b, c))
+VECTOR_OP3(f64, fnma, _mm512_fnmadd_pd(a, b, c))
+VECTOR_OP3(f32, mad, _mm512_fmadd_ps(a, b, c))
+VECTOR_OP3(f64, mad, _mm512_fmadd_pd(a, b, c))
+VECTOR_OP3(f32, nmad, _mm512_fnmadd_ps(a, b, c))
+VECTOR_OP3(f64, nmad, _mm512_fnmadd_pd(a, b, c))
+
+COMPARISON(f32, lt, _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ))
+COMPARISON(f64, lt, _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ))
+COMPARISON(f32, le, _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ))
+COMPARISON(f64, le, _mm512_cmp_pd_mask(a, b, _CMP_LE_OQ))
+COMPARISON(f32, gt, _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ))
+COMPARISON(f64, gt, _mm512_cmp_pd_mask(a, b, _CMP_GT_OQ))
+COMPARISON(f32, eq, _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ))
+COMPARISON(f64, eq, _mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ))
+COMPARISON(f32, unordered, _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q))
+COMPARISON(f64, unordered, _mm512_cmp_pd_mask(a, b, _CMP_UNORD_Q))
+INLINE v_f32 f32_select(m_f32 m, v_f32 a, v_f32 b) { return _mm512_mask_blend_ps(m, b, a); }
+INLINE v_f64 f64_select(m_f64 m, v_f64 a, v_f64 b) { return _mm512_mask_blend_pd(m, b, a); }
+
+VECTOR_OP2(f32, and, _mm512_and_ps(a, b))
+VECTOR_OP2(f64, and, _mm512_and_pd(a, b))
+VECTOR_OP2(f32, andnot, _mm512_andnot_ps(a, b))
+VECTOR_OP2(f64, andnot, _mm512_andnot_pd(a, b))
+VECTOR_OP2(f32, or, _mm512_or_ps(a, b))
+VECTOR_OP2(f64, or, _mm512_or_pd(a, b))
+VECTOR_OP2(f32, xor, _mm512_xor_ps(a, b))
+VECTOR_OP2(f64, xor, _mm512_xor_pd(a, b))
+VECTOR_OP1(f32, abs, _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a))
+VECTOR_OP1(f64, abs, _mm512_andnot_pd(_mm512_set1_pd(-0.0), a))
+
+INLINE i_f32 f32_to_bits(v_f32 a) { return _mm512_castps_si512(a); }
+INLINE i_f64 f64_to_bits(v_f64 a) { return _mm512_castpd_si512(a); }
+INLINE v_f32 f32_from_bits(i_f32 a) { return _mm512_castsi512_ps(a); }
+INLINE v_f64 f64_from_bits(i_f64 a) { return _mm512_castsi512_pd(a); }
+
+INLINE i_f32 f32_iset1(uint32_t c) { return _mm512_set1_epi32((int)c); }
+INLINE i_f64 f64_iset1(uint64_t c) { return _mm512_set1_epi64((long long)c); }
+INTEGER_OP2(f32, iadd, _mm512_add_epi32(a, b))
+INTEGER_OP2(f64, iadd, _mm512_add_epi64(a, b))
+INTEGER_OP2(f32, isub, _mm512_sub_epi32(a, b))
+INTEGER_OP2(f64, isub, _mm512_sub_epi64(a, b))
+INTEGER_OP2(f32, iand, _mm512_and_si512(a, b))
+INTEGER_OP2(f64, iand, _mm512_and_si512(a, b))
+INTEGER_OP2(f32, imin, _mm512_min_epu32(a, b))
+INTEGER_SHIFT(f32, sll, _mm512_slli_epi32(a, (unsigned)n))
+INTEGER_SHIFT(f64, sll, _mm512_slli_epi64(a, (unsigned)n))
+INTEGER_SHIFT(f32, srl, _mm512_srli_epi32(a, (unsigned)n))
+INTEGER_SHIFT(f64, srl, _mm512_srli_epi64(a, (unsigned)n))
+
+/* The permute looks at four bits of the index: the table lies in both halves. */
+INLINE v_f32 f32_lookup8(const float table[8], i_f32 i)
+{
+    return _mm512_permutexvar_ps(i, _mm512_broadcast_f32x8(_mm256_loadu_ps(table)));
+}
+INLINE v_f64 f64_lookup4(const double table[4], i_f64 i)
+{
+    return _mm512_permutexvar_pd(i, _mm512_broadcast_f64x4(_mm256_loadu_pd(table)));
+}

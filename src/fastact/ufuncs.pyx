@@ -1,0 +1,127 @@
+"""The twelve passes as NumPy ufuncs: broadcasting, `where`, casting, overlap and other libraries' arrays by NumPy.
+
+The loops below run the same tile functions as the direct path. NumPy hands them aligned operands in native byte order
+that are either disjoint, the same elements, or (an input that strides ahead of the output) safe to read block by block.
+"""
+
+from libc.stdint cimport uint16_t
+
+cimport numpy as cnp
+from cython cimport floating
+
+from fastact.kernels cimport FASTACT_N_PASSES, apply, fastact_pass_info, pass_table
+
+cnp.import_array()
+cnp.import_ufunc()
+
+
+cdef extern from "half.h" nogil:
+    float fastact_half_to_float(uint16_t half)
+    uint16_t fastact_float_to_half(float value)
+
+
+cdef enum:
+    BLOCK = 512  # elements gathered at a time from strided or half-precision operands
+    MOST_INPUTS = 3  # dy, y, slope
+    TYPES = 3  # float16, float32, float64
+
+
+cdef inline void gather(const char *source, Py_ssize_t step, floating *block, Py_ssize_t n, bint half) noexcept nogil:
+    cdef Py_ssize_t i
+    if half:
+        for i in range(n):
+            block[i] = fastact_half_to_float((<const uint16_t *> (source + i * step))[0])
+    else:
+        for i in range(n):
+            block[i] = (<const floating *> (source + i * step))[0]
+
+
+cdef inline void scatter(const floating *block, char *target, Py_ssize_t step, Py_ssize_t n, bint half) noexcept nogil:
+    cdef Py_ssize_t i
+    if half:
+        for i in range(n):
+            (<uint16_t *> (target + i * step))[0] = fastact_float_to_half(<float> block[i])
+    else:
+        for i in range(n):
+            (<floating *> (target + i * step))[0] = block[i]
+
+
+cdef void run(
+        int which, char **operands, const cnp.npy_intp *steps, Py_ssize_t n, bint half,
+        floating *block) noexcept nogil:
+    """One inner loop. `block` has room for BLOCK elements of each operand; its type is the type computed in."""
+    cdef const fastact_pass_info *info = &pass_table[which]
+    cdef int inputs = info.arrays + info.slope
+    cdef int backward = info.arrays - 1
+    cdef Py_ssize_t slope_step = 1 if info.slope and steps[inputs - 1] != 0 else 0
+    cdef const floating *source[MOST_INPUTS]
+    cdef bint direct[MOST_INPUTS]
+    cdef bint direct_out = not half and steps[inputs] == sizeof(floating)
+    cdef bint one_slope
+    cdef floating *target
+    cdef Py_ssize_t start, size
+    cdef Py_ssize_t longest = n
+    cdef int k
+    for k in range(inputs):
+        one_slope = info.slope and k == inputs - 1 and steps[k] == 0
+        direct[k] = not half and (steps[k] == sizeof(floating) or one_slope)
+        if not direct[k]:
+            longest = BLOCK
+    if not direct_out:
+        longest = BLOCK
+    start = 0
+    while start < n:
+        size = min(longest, n - start)
+        for k in range(inputs):
+            if direct[k]:
+                source[k] = <const floating *> (operands[k] + start * steps[k])
+            else:
+                gather(operands[k] + start * steps[k], steps[k], block + k * BLOCK, size, half)
+                source[k] = block + k * BLOCK
+        target = <floating *> (operands[inputs] + start * steps[inputs]) if direct_out else block + inputs * BLOCK
+        apply(which, source[0], source[backward], source[inputs - 1], slope_step, target, size)
+        if not direct_out:
+            scatter(target, operands[inputs] + start * steps[inputs], steps[inputs], size, half)
+        start += size
+
+
+cdef void loop_float16(char **operands, const cnp.npy_intp *dims, const cnp.npy_intp *steps, void *row) noexcept nogil:
+    cdef float block[(MOST_INPUTS + 1) * BLOCK]
+    run(<int> (<const fastact_pass_info *> row - pass_table), operands, steps, dims[0], True, block)
+
+
+cdef void loop_float32(char **operands, const cnp.npy_intp *dims, const cnp.npy_intp *steps, void *row) noexcept nogil:
+    cdef float block[(MOST_INPUTS + 1) * BLOCK]
+    run(<int> (<const fastact_pass_info *> row - pass_table), operands, steps, dims[0], False, block)
+
+
+cdef void loop_float64(char **operands, const cnp.npy_intp *dims, const cnp.npy_intp *steps, void *row) noexcept nogil:
+    cdef double block[(MOST_INPUTS + 1) * BLOCK]
+    run(<int> (<const fastact_pass_info *> row - pass_table), operands, steps, dims[0], False, block)
+
+
+# NumPy keeps pointers to these for as long as the ufuncs live.
+cdef cnp.PyUFuncGenericFunction loops[TYPES]
+cdef void *rows[FASTACT_N_PASSES][TYPES]
+cdef char signatures[MOST_INPUTS][TYPES * (MOST_INPUTS + 1)]
+loops[0] = <cnp.PyUFuncGenericFunction> loop_float16
+loops[1] = <cnp.PyUFuncGenericFunction> loop_float32
+loops[2] = <cnp.PyUFuncGenericFunction> loop_float64
+
+
+cdef object make_ufunc(int which):
+    cdef const fastact_pass_info *info = &pass_table[which]
+    cdef int inputs = info.arrays + info.slope
+    cdef int t, k
+    cdef int[TYPES] types = [cnp.NPY_FLOAT16, cnp.NPY_FLOAT32, cnp.NPY_FLOAT64]
+    for t in range(TYPES):
+        rows[which][t] = <void *> info
+        for k in range(inputs + 1):
+            signatures[inputs - 1][t * (inputs + 1) + k] = <char> types[t]
+    return cnp.PyUFunc_FromFuncAndData(
+        loops, rows[which], signatures[inputs - 1], TYPES, inputs, 1, cnp.PyUFunc_None, info.name,
+        "The pass as a NumPy ufunc; see the function of the same name in fastact.", 0)
+
+
+for pass_number in range(FASTACT_N_PASSES):
+    globals()[pass_table[pass_number].name.decode()] = make_ufunc(pass_number)
