@@ -43,22 +43,22 @@ INLINE void f64_exponential(const v_f64 *x, v_f64 *s, v_f64 *p)
 {
     static const double table[] = {EXP_TABLE}, c[] = {EXP_POLYNOMIAL};
     const v_f64 round = f64_set1(ROUND_TO_INTEGER);
-    v_f64 z[U], n[U], rho[U], w[U], square[U], q[U];
+    v_f64 z[U], n[U], rho[U], w[U], square[U], pair[U], q[U];
     EACH z[u] = f64_min(x[u], f64_set1(SIGMOID_HIGHEST));
     EACH z[u] = f64_mad(z[u], f64_set1(-EXP_PER_STEP), round);
     EACH n[u] = f64_sub(z[u], round);
     EACH rho[u] = f64_mad(n[u], f64_set1(EXP_STEP_HIGH), x[u]);
     EACH w[u] = f64_mad(n[u], f64_set1(EXP_STEP_LOW), f64_set1(EXP_TABLE_LOG));
     EACH rho[u] = f64_add(rho[u], w[u]);
-    EACH q[u] = f64_mad(rho[u], f64_set1(c[6]), f64_set1(c[5]));
     EACH square[u] = f64_mul(rho[u], rho[u]);
-    EACH q[u] = f64_mad(q[u], rho[u], f64_set1(c[4]));
+    EACH q[u] = f64_mad(rho[u], f64_set1(c[5]), f64_set1(c[4]));
+    EACH pair[u] = f64_mad(rho[u], f64_set1(c[3]), f64_set1(c[2]));
+    EACH q[u] = f64_mad(square[u], f64_set1(c[6]), q[u]);
     EACH s[u] = f64_lookup4(table, f64_to_bits(z[u]));
-    EACH q[u] = f64_mad(q[u], rho[u], f64_set1(c[3]));
+    EACH q[u] = f64_mad(q[u], square[u], pair[u]);
+    EACH pair[u] = f64_mad(rho[u], f64_set1(c[1]), f64_set1(c[0]));
     EACH s[u] = f64_from_bits(f64_iadd(f64_to_bits(s[u]), f64_sll(f64_to_bits(z[u]), 50)));
-    EACH q[u] = f64_mad(q[u], rho[u], f64_set1(c[2]));
-    EACH q[u] = f64_mad(q[u], rho[u], f64_set1(c[1]));
-    EACH q[u] = f64_mad(q[u], rho[u], f64_set1(c[0]));
+    EACH q[u] = f64_mad(q[u], square[u], pair[u]);
     EACH p[u] = f64_mad(square[u], q[u], rho[u]);
 }
 
@@ -130,7 +130,7 @@ INLINE void f64_tanh(const v_f64 *x, v_f64 *y)
 {
     static const double table[] = {EXP2_TABLE}, logs[] = {EXP2_TABLE_LOG}, c[] = {EXP2_POLYNOMIAL};
     const v_f64 round = f64_set1(ROUND_TO_INTEGER), half = f64_set1(0.5), one = f64_set1(1);
-    v_f64 a[U], z[U], n[U], rho[U], r[U], w[U], q[U], square[U], s[U], v[U], t[U], low[U], sum[U], y0[U], e[U];
+    v_f64 a[U], z[U], n[U], rho[U], r[U], w[U], square[U], pair[U], q[U], s[U], v[U], t[U], low[U], sum[U], y0[U], e[U];
     EACH a[u] = f64_abs(x[u]);
     EACH a[u] = f64_min(f64_set1(TANH_HIGHEST), a[u]);
     EACH z[u] = f64_min(a[u], f64_set1(TANH_HIGHEST));
@@ -142,14 +142,14 @@ INLINE void f64_tanh(const v_f64 *x, v_f64 *y)
     EACH s[u] = f64_lookup4(table, f64_to_bits(z[u]));
     EACH s[u] = f64_from_bits(f64_iadd(f64_to_bits(s[u]), f64_sll(f64_to_bits(z[u]), 50)));
     EACH r[u] = f64_add(rho[u], w[u]);
-    EACH q[u] = f64_mad(r[u], f64_set1(c[7]), f64_set1(c[6]));
     EACH square[u] = f64_mul(r[u], r[u]);
-    EACH q[u] = f64_mad(q[u], r[u], f64_set1(c[5]));
-    EACH q[u] = f64_mad(q[u], r[u], f64_set1(c[4]));
-    EACH q[u] = f64_mad(q[u], r[u], f64_set1(c[3]));
-    EACH q[u] = f64_mad(q[u], r[u], f64_set1(c[2]));
-    EACH q[u] = f64_mad(q[u], r[u], f64_set1(c[1]));
-    EACH q[u] = f64_mad(q[u], r[u], f64_set1(c[0]));
+    EACH q[u] = f64_mad(r[u], f64_set1(c[7]), f64_set1(c[6]));
+    EACH pair[u] = f64_mad(r[u], f64_set1(c[5]), f64_set1(c[4]));
+    EACH q[u] = f64_mad(q[u], square[u], pair[u]);
+    EACH pair[u] = f64_mad(r[u], f64_set1(c[3]), f64_set1(c[2]));
+    EACH q[u] = f64_mad(q[u], square[u], pair[u]);
+    EACH pair[u] = f64_mad(r[u], f64_set1(c[1]), f64_set1(c[0]));
+    EACH q[u] = f64_mad(q[u], square[u], pair[u]);
     EACH w[u] = f64_mad(square[u], q[u], w[u]);
     EACH v[u] = f64_nmad(s[u], half, half);
     EACH t[u] = f64_mad(s[u], rho[u], v[u]);

@@ -1,0 +1,34 @@
+"""Arrays that are kept from one step to the next, so that a training step allocates none."""
+
+import numpy as np
+
+
+class Buffers:
+    """Named arrays with a number of rows that may change from call to call.
+
+    A request for no more rows than before returns a view of the array that is there; a request for more rows
+    replaces it. The contents are whatever the last user of the name left.
+    """
+
+    def __init__(self):
+        self._arrays = {}
+        self._views = {}
+
+    def rows(self, name, count, *columns, dtype):
+        """Return the buffer ``name``, of shape (count, *columns) and C-contiguous."""
+        view = self._views.get((name, count))
+        if view is None:
+            array = self._arrays.get(name)
+            if array is None or len(array) < count:
+                array = self._arrays[name] = np.empty((count, *columns), dtype)
+                self._views = {key: kept for key, kept in self._views.items() if key[0] != name}
+            view = self._views[name, count] = array[:count]
+        return view
+
+    def multiples(self, step, count):
+        """Return 0, step, 2 step, …: ``count`` integers, to be read only."""
+        name = ("multiples", step)
+        array = self._arrays.get(name)
+        if array is None or len(array) < count:
+            array = self._arrays[name] = np.arange(0, step * count, step, dtype=np.intp)
+        return array[:count]

@@ -1,0 +1,88 @@
+"""Checks of arguments: every error names the argument, what came and what was wanted."""
+
+import math
+import numbers
+
+import numpy as np
+
+
+def choose(argument, name, table):
+    """Return ``table[name]``; an unknown name is a ValueError that lists what can be had."""
+    try:
+        return table[name]
+    except (KeyError, TypeError):
+        names = ", ".join(repr(known) for known in table)
+        raise ValueError(f"{argument} must be one of {names}; got {name!r}") from None
+
+
+def integer(argument, value, least=1):
+    """Return ``value`` as an int of at least ``least``."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{argument} must be an integer, got {value!r} ({type(value).__name__})")
+    if value < least:
+        raise ValueError(f"{argument} must be at least {least}, got {value}")
+    return int(value)
+
+
+def number(argument, value, least=0.0, below=math.inf, positive=False):
+    """Return ``value`` as a float in [least, below), or in (least, below) if ``positive``."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{argument} must be a number, got {value!r} ({type(value).__name__})")
+    if not (least < value < below if positive else least <= value < below):
+        relation = "above" if positive else "at least"
+        limit = f" and below {below:g}" if math.isfinite(below) else " and finite"
+        raise ValueError(f"{argument} must be {relation} {least:g}{limit}, got {value}")
+    return float(value)
+
+
+def float_type(dtype):
+    """Return ``dtype`` as np.dtype; only float32 and float64 will do."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if dtype is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise TypeError(f"dtype must be float32 or float64, got {dtype!r}")
+    return found
+
+
+def real_array(argument, values):
+    """Return ``values`` as an array of floats, integers or booleans; a plain array is not copied."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{argument} must be an array of numbers: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{argument} must hold real numbers, got dtype {array.dtype} ({type(values).__name__})")
+    return array
+
+
+def real_matrix(argument, values, columns):
+    """Return ``values`` as a real array of shape (rows, ``columns``)."""
+    array = real_array(argument, values)
+    if array.ndim != 2 or array.shape[1] != columns:
+        hint = ""
+        if array.ndim == 1 and len(array) == columns:
+            hint = f"; for a single row pass {argument}[np.newaxis, :]"
+        elif array.ndim == 1 and columns == 1:
+            hint = f"; for a single column pass {argument}[:, np.newaxis]"
+        raise ValueError(f"{argument} must have shape (rows, {columns}), got {array.shape}{hint}")
+    return array
+
+
+def finite(argument, array, dtype):
+    """Refuse NaN, infinities and numbers beyond ``dtype``; reads a few megabytes at a time."""
+    if array.dtype.kind != "f":
+        return
+    limit = float(np.finfo(dtype).max)
+    step = max(1, 2**20 // max(1, math.prod(array.shape[1:])))
+    for start in range(0, len(array), step):
+        rows = array[start : start + step]
+        if rows.size == 0 or (-limit <= float(rows.min()) and float(rows.max()) <= limit):
+            continue
+        place = np.argwhere(~(np.abs(rows.astype(np.float64)) <= limit))[0]
+        value = rows[tuple(place)]
+        place[0] += start
+        where = f"{argument}[{', '.join(str(index) for index in place)}]"
+        wanted = f"fit into {np.dtype(dtype)}" if np.isfinite(value) else "be finite"
+        raise ValueError(f"{argument} must {wanted}, but {where} is {value}")

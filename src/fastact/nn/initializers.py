@@ -1,0 +1,131 @@
+"""Random weights for a layer to start from.
+
+An initialiser is a function ``(rng, shape, negative_slope) -> float64 array`` of ``shape = (fan_in, fan_out)``.
+The draws are made in float64, so a float32 and a float64 model of the same seed start from the same weights up
+to rounding. ``negative_slope`` is that of a leaky ReLU after the layer (0 for every other activation).
+"""
+
+import math
+
+import numpy as np
+
+from fastact.nn import _checks
+
+
+def _uniform(rng, shape, variance):
+    limit = math.sqrt(3.0 * variance)
+    return rng.uniform(-limit, limit, shape)
+
+
+def _normal(rng, shape, variance):
+    return rng.normal(0.0, math.sqrt(variance), shape)
+
+
+def _glorot_variance(shape):
+    return 2.0 / (shape[0] + shape[1])
+
+
+def _he_variance(shape, negative_slope):
+    return 2.0 / ((1.0 + float(np.mean(np.square(negative_slope)))) * shape[0])
+
+
+def glorot_uniform(rng, shape, negative_slope=0.0):
+    """Uniform on [-l, l] with l = sqrt(6 / (fan_in + fan_out)): variance 2 / (fan_in + fan_out).
+
+    Keeps the size of activations and gradients from layer to layer while φ′ is about 1 (tanh near 0).
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    shape : (int, int)
+        (fan_in, fan_out).
+    negative_slope : float, optional
+        Not used; every initialiser has the same signature.
+
+    Returns
+    -------
+    ndarray of float64, shape (fan_in, fan_out)
+
+    References
+    ----------
+    X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
+    AISTATS 2010, equation 16.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastact.nn.initializers import glorot_uniform
+    >>> W = glorot_uniform(np.random.default_rng(0), (100, 50))
+    >>> bool(np.abs(W).max() <= np.sqrt(6 / 150))
+    True
+    """
+    return _uniform(rng, shape, _glorot_variance(shape))
+
+
+def glorot_normal(rng, shape, negative_slope=0.0):
+    """Normal with mean 0 and variance 2 / (fan_in + fan_out); see `glorot_uniform`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastact.nn.initializers import glorot_normal
+    >>> glorot_normal(np.random.default_rng(0), (100, 50)).shape
+    (100, 50)
+    """
+    return _normal(rng, shape, _glorot_variance(shape))
+
+
+def he_uniform(rng, shape, negative_slope=0.0):
+    """Uniform on [-l, l] with l = sqrt(6 / ((1 + s²) fan_in)), s the negative slope: variance 2 / ((1 + s²) fan_in).
+
+    Half of the inputs of a ReLU are cut off, which halves the second moment; the factor 2 makes up for it. A
+    leaky ReLU of slope s keeps (1 + s²) / 2 of it.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    shape : (int, int)
+        (fan_in, fan_out).
+    negative_slope : float or ndarray of shape (fan_out,), optional
+        Slope of the leaky ReLU after the layer, 0 for a ReLU. Of one slope a channel, the mean of s² counts.
+
+    Returns
+    -------
+    ndarray of float64, shape (fan_in, fan_out)
+
+    References
+    ----------
+    K. He, X. Zhang, S. Ren and J. Sun, "Delving Deep into Rectifiers", ICCV 2015, equation 15.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastact.nn.initializers import he_uniform
+    >>> W = he_uniform(np.random.default_rng(0), (100, 50))
+    >>> bool(np.abs(W).max() <= np.sqrt(6 / 100))
+    True
+    """
+    return _uniform(rng, shape, _he_variance(shape, negative_slope))
+
+
+def he_normal(rng, shape, negative_slope=0.0):
+    """Normal with mean 0 and variance 2 / ((1 + s²) fan_in), s the negative slope; see `he_uniform`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastact.nn.initializers import he_normal
+    >>> he_normal(np.random.default_rng(0), (100, 50)).shape
+    (100, 50)
+    """
+    return _normal(rng, shape, _he_variance(shape, negative_slope))
+
+
+INITIALIZERS = {
+    function.__name__: function for function in (glorot_uniform, glorot_normal, he_uniform, he_normal)
+}
+
+
+def get(init):
+    """Return an initialiser by name; a function ``(rng, shape, negative_slope) -> array`` is returned as it is."""
+    return init if callable(init) else _checks.choose("init", init, INITIALIZERS)

@@ -1,0 +1,286 @@
+"""The fully connected layer: Y = φ(X W + b), and its gradients."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+import fastact
+from fastact.nn import _checks, initializers
+from fastact.nn._buffers import Buffers
+
+# Activation after a layer -> initialiser that suits it.
+DEFAULT_INITIALIZER = {
+    None: "glorot_uniform",
+    "sigmoid": "glorot_uniform",
+    "tanh": "glorot_uniform",
+    "relu": "he_uniform",
+    "leaky_relu": "he_uniform",
+}
+
+
+class Parameter(NamedTuple):
+    """One array that is learnt, and the array that its gradient is written into."""
+
+    name: str
+    value: np.ndarray
+    gradient: np.ndarray
+
+
+class Dense:
+    """A fully connected layer, ``Y = φ(Z)`` with ``Z = X W + b``.
+
+    With L the loss and dY = ∂L/∂Y, the backward pass is::
+
+        dZ = dY · φ′(Z)      taken from Y, so that Z need not be kept
+        dW = Xᵀ dZ
+        db = column sums of dZ
+        dX = dZ Wᵀ
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Columns of X and of Y.
+    activation : {None, "sigmoid", "tanh", "relu", "leaky_relu"}, optional
+        φ; None is the identity.
+    negative_slope : float or array_like of shape (out_features,), optional
+        Slope of leaky_relu for Z ≤ 0; no other activation uses it. Any finite slope will do. A negative one makes
+        the layer keep Z as well, because Y then no longer tells the sign of Z.
+    init : str or callable, optional
+        Initialiser of W: "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", or a function
+        ``(rng, shape, negative_slope) -> array``. The default is "he_uniform" for relu and leaky_relu and
+        "glorot_uniform" for the others. b starts at 0.
+    dtype : {np.float32, np.float64}, optional
+        Type of everything in the layer.
+
+    Attributes
+    ----------
+    W : ndarray, shape (in_features, out_features)
+    b : ndarray, shape (out_features,)
+        An assignment copies the values into the layer's own array. Before `initialize` (which `Sequential` calls
+        for every layer that has no weights yet) reading them is a RuntimeError.
+    dW, db : ndarray
+        Gradients of the last `backward`, of the shapes of W and b.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an unknown activation, initialiser or dtype, a number of features below 1, a slope that is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastact import nn
+    >>> layer = nn.Dense(2, 1, activation="relu")
+    >>> layer.W, layer.b = [[1.0], [-2.0]], [0.5]
+    >>> layer.forward(np.array([[3.0, 1.0], [1.0, 3.0]], dtype=np.float32))
+    array([[1.5],
+           [0. ]], dtype=float32)
+    >>> layer.backward(np.array([[1.0], [1.0]], dtype=np.float32))
+    array([[ 1., -2.],
+           [ 0.,  0.]], dtype=float32)
+    >>> layer.dW
+    array([[3.],
+           [1.]], dtype=float32)
+    """
+
+    def __init__(self, in_features, out_features, activation=None, negative_slope=0.01, init=None, dtype=np.float32):
+        self.in_features = _checks.integer("in_features", in_features)
+        self.out_features = _checks.integer("out_features", out_features)
+        default_init = _checks.choose("activation", activation, DEFAULT_INITIALIZER)
+        self.activation = activation
+        self.dtype = _checks.float_type(dtype)
+        self.negative_slope = self._checked_slope(negative_slope)
+        self.init = default_init if init is None else init
+        initializers.get(self.init)
+        self._slope = (self.negative_slope,) if activation == "leaky_relu" else ()
+        self._keeps_Z = activation == "leaky_relu" and bool(np.any(self.negative_slope < 0))
+        self._W = self._b = self.dW = self.db = None
+        self._X = self._Y = self._Z = None
+        self._buffers = Buffers()
+
+    def _checked_slope(self, negative_slope):
+        slope = _checks.real_array("negative_slope", negative_slope)
+        if slope.shape not in ((), (self.out_features,)):
+            raise ValueError(
+                f"negative_slope must be a number or an array of shape ({self.out_features},), got shape {slope.shape}"
+            )
+        with np.errstate(over="ignore"):
+            rounded = slope.astype(self.dtype)
+        if not np.isfinite(rounded).all():
+            raise ValueError(f"negative_slope must be finite in {self.dtype}, got {negative_slope!r}")
+        return float(slope) if slope.ndim == 0 else rounded
+
+    def initialize(self, rng):
+        """Draw W with the layer's initialiser from ``rng`` (a numpy.random.Generator) and set b to 0."""
+        shape = (self.in_features, self.out_features)
+        self.W = initializers.get(self.init)(rng, shape, self._slope[0] if self._slope else 0.0)
+        self.b = np.zeros(self.out_features)
+
+    @property
+    def initialized(self):
+        """Whether the layer has weights: drawn by `initialize`, or assigned."""
+        return self._W is not None and self._b is not None
+
+    @property
+    def W(self):
+        return self._required(self._W, "W")
+
+    @W.setter
+    def W(self, values):
+        self._W = self._filled(self._W, "W", values, (self.in_features, self.out_features))
+        self.dW = np.zeros_like(self._W) if self.dW is None else self.dW
+
+    @property
+    def b(self):
+        return self._required(self._b, "b")
+
+    @b.setter
+    def b(self, values):
+        self._b = self._filled(self._b, "b", values, (self.out_features,))
+        self.db = np.zeros_like(self._b) if self.db is None else self.db
+
+    def _required(self, array, name):
+        if array is None:
+            raise RuntimeError(
+                f"{self!r} has no {name} yet: put the layer into a Sequential, call initialize(rng), or assign {name}"
+            )
+        return array
+
+    def _filled(self, array, name, values, shape):
+        """Copy ``values`` into ``array``, which an optimiser may hold; the first time make the array."""
+        values = _checks.real_array(name, values)
+        if values.shape != shape:
+            raise ValueError(f"{name} must have shape {shape}, got {values.shape}")
+        array = np.empty(shape, self.dtype) if array is None else array
+        array[...] = values
+        return array
+
+    def parameters(self):
+        """Return the layer's parameters: W and b, each with its gradient."""
+        return [Parameter("W", self.W, self.dW), Parameter("b", self.b, self.db)]
+
+    def astype(self, dtype):
+        """Return a layer of the same settings and a copy of the same weights in another dtype."""
+        twin = Dense(self.in_features, self.out_features, self.activation, self.negative_slope, self.init, dtype)
+        if self.initialized:
+            twin.W, twin.b = self.W, self.b
+        return twin
+
+    def forward(self, X):
+        """Return Y = φ(X W + b) and keep what `backward` needs.
+
+        Parameters
+        ----------
+        X : ndarray of the layer's dtype, shape (rows, in_features)
+            Is read again by `backward`, so leave it unchanged until then.
+
+        Returns
+        -------
+        Y : ndarray of the layer's dtype, shape (rows, out_features)
+            The layer's own buffer, which the next call overwrites: copy what you want to keep.
+
+        Raises
+        ------
+        TypeError, ValueError
+            X has another dtype or shape.
+        """
+        self._check_operand("X", X, self.in_features)
+        rows = len(X)
+        self._X = X
+        Z = self._buffers.rows("Z", rows, self.out_features, dtype=self.dtype)
+        np.matmul(X, self.W, out=Z)
+        Z += self.b
+        Y = Z
+        if self._keeps_Z:
+            self._Z = Z
+            Y = self._buffers.rows("Y", rows, self.out_features, dtype=self.dtype)
+        if self.activation is not None:
+            getattr(fastact, self.activation)(Z, *self._slope, out=Y)
+        self._Y = Y
+        return Y
+
+    def backward(self, dY, overwrite_dY=False, input_gradient=True):
+        """Write ∂L/∂W into dW and ∂L/∂b into db, and return dX = ∂L/∂X; to be called after `forward`.
+
+        Parameters
+        ----------
+        dY : ndarray of the layer's dtype, shape (rows, out_features)
+            ∂L/∂Y, with the rows of the last `forward`.
+        overwrite_dY : bool, optional
+            Let the pass write over dY instead of into a buffer of its own.
+        input_gradient : bool, optional
+            False saves the product for dX, which the first layer of a network has no use for in training.
+
+        Returns
+        -------
+        dX : ndarray of the layer's dtype, shape (rows, in_features), or None
+            The layer's own buffer, which the next call overwrites.
+
+        Raises
+        ------
+        RuntimeError
+            `forward` has not been called.
+        TypeError, ValueError
+            dY has another dtype or shape.
+        """
+        if self._Y is None:
+            raise RuntimeError(f"backward needs a forward pass first: {self!r}")
+        self._check_operand("dY", dY, self.out_features)
+        if len(dY) != len(self._Y):
+            raise ValueError(f"dY must have the {len(self._Y)} rows of the last forward pass, got {len(dY)}")
+        dZ = self._activation_backward(dY, overwrite_dY)
+        np.matmul(self._X.T, dZ, out=self.dW)
+        np.add.reduce(dZ, axis=0, out=self.db)
+        if not input_gradient:
+            return None
+        dX = self._buffers.rows("dX", len(dY), self.in_features, dtype=self.dtype)
+        return np.matmul(dZ, self.W.T, out=dX)
+
+    def _activation_backward(self, dY, overwrite_dY):
+        """Return dZ = dY · φ′(Z)."""
+        if self.activation is None:
+            return dY
+        dZ = dY
+        if self._keeps_Z or not overwrite_dY:
+            dZ = self._buffers.rows("dZ", len(dY), self.out_features, dtype=self.dtype)
+        if self._keeps_Z:
+            fastact.leaky_relu_derivative(self._Z, *self._slope, out=dZ)
+            return np.multiply(dZ, dY, out=dZ)
+        return getattr(fastact, self.activation + "_backward")(dY, self._Y, *self._slope, out=dZ)
+
+    @property
+    def input(self):
+        """X of the last `forward`, None before it."""
+        return self._X
+
+    @property
+    def output(self):
+        """Y of the last `forward`, None before it."""
+        return self._Y
+
+    def active(self):
+        """Return for the last `forward`, as a boolean array of the shape of Y, where the unit is active: Z > 0.
+
+        Only relu and leaky_relu have an inactive side; for the other activations the answer is None.
+        """
+        if self.activation not in ("relu", "leaky_relu"):
+            return None
+        return (self._Z if self._keeps_Z else self._Y) > 0
+
+    def _check_operand(self, argument, array, columns):
+        if array.dtype != self.dtype:
+            raise TypeError(f"{argument} must have dtype {self.dtype}, got {array.dtype}")
+        if array.ndim != 2 or array.shape[1] != columns:
+            raise ValueError(f"{argument} must have shape (rows, {columns}), got {array.shape}")
+
+    def __repr__(self):
+        settings = [str(self.in_features), str(self.out_features)]
+        if self.activation is not None:
+            settings.append(f"activation={self.activation!r}")
+        if self._slope:
+            settings.append(f"negative_slope={self.negative_slope!r}")
+        if self.init != DEFAULT_INITIALIZER[self.activation]:
+            settings.append(f"init={getattr(self.init, '__name__', self.init)!r}")
+        if self.dtype != np.float32:
+            settings.append(f"dtype={self.dtype}")
+        return f"Dense({', '.join(settings)})"

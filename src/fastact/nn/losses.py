@@ -1,0 +1,240 @@
+"""Losses: the value that training makes small, and its gradient.
+
+A loss is a row of `LOSSES`: it checks the targets once (`prepare`) and then, batch by batch, gives the loss and
+writes the gradient (`value_and_gradient`). A loss keeps no state; the buffers it needs come from the caller.
+"""
+
+import numpy as np
+
+from fastact.nn import _checks
+from fastact.nn._buffers import Buffers
+
+
+class Loss:
+    """What the losses have in common.
+
+    Attributes
+    ----------
+    name : str
+        The name that ``loss=`` takes.
+    metric : str or None
+        Name of a count of hits beside the loss ("accuracy"), where there is one.
+    """
+
+    name = None
+    metric = None
+
+    def prepare(self, argument, y, rows, columns, dtype):
+        """Check targets for outputs of shape (rows, columns) and return them as `value_and_gradient` wants them.
+
+        ``argument`` is what error messages call the targets.
+        """
+        raise NotImplementedError
+
+    def target_dtype(self, dtype):
+        """Return the type of the targets of a batch for a model of type ``dtype``."""
+        return dtype
+
+    def value_and_gradient(self, Y, targets, dY, buffers):
+        """Return the loss of a batch as a float and write its gradient ∂L/∂Y into ``dY``."""
+        raise NotImplementedError
+
+    def hits(self, Y, targets, buffers):
+        """Return how many rows of the batch are right, for a loss with a `metric`."""
+        raise NotImplementedError
+
+    def __call__(self, Y, targets):
+        """Return the loss and its gradient, for a training loop written by hand.
+
+        Parameters
+        ----------
+        Y : array_like, shape (rows, columns)
+            The outputs of a network; what is not float32 becomes float64.
+        targets : array_like
+            As the loss wants them.
+
+        Returns
+        -------
+        value : float
+        dY : ndarray, shape (rows, columns)
+            A new array.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Y or the targets have a wrong type, shape or value.
+        """
+        Y = _checks.real_array("Y", Y)
+        if Y.ndim != 2 or Y.size == 0:
+            raise ValueError(f"Y must have shape (rows, columns), not empty, got {Y.shape}")
+        Y = np.ascontiguousarray(Y, dtype=np.float32 if Y.dtype == np.float32 else np.float64)
+        targets = self.prepare("targets", targets, *Y.shape, Y.dtype)
+        dY = np.empty_like(Y)
+        value = self.value_and_gradient(Y, targets.astype(self.target_dtype(Y.dtype)), dY, Buffers())
+        return value, dY
+
+    def __repr__(self):
+        return f"<loss {self.name}>"
+
+
+def _check_rows(argument, y, rows):
+    if y.ndim == 0 or len(y) != rows:
+        found = f"shape {y.shape}" if y.ndim == 0 else f"{len(y)}"
+        raise ValueError(f"{argument} must have one entry for each of the {rows} rows of X, got {found}")
+
+
+class SoftmaxCrossEntropy(Loss):
+    """Mean over the rows of -log softmax(Y)[label], from logits.
+
+    ::
+
+        L = mean over rows of  log Σⱼ exp(yⱼ) - y_label
+        dY = (softmax(Y) - one_hot(label)) / rows
+
+    With the row's maximum taken off first, no logit is too large.
+
+    Targets are integer labels of shape (rows,), each from 0 to columns - 1, or one-hot rows of shape
+    (rows, columns), of any real type. The metric beside it is the accuracy: the share of rows whose largest logit
+    (the first of several equal ones) is the label's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastact import nn
+    >>> value, dY = nn.softmax_cross_entropy(np.array([[0.0, 0.0], [1000.0, 0.0]]), [1, 0])
+    >>> round(value, 6)
+    0.346574
+    >>> dY
+    array([[ 0.25, -0.25],
+           [ 0.  ,  0.  ]])
+    """
+
+    name = "softmax_cross_entropy"
+    metric = "accuracy"
+
+    def prepare(self, argument, y, rows, columns, dtype):
+        y = _checks.real_array(argument, y)
+        _check_rows(argument, y, rows)
+        if y.ndim == 2 and y.shape[1] == columns:
+            return self._labels_of_one_hot(argument, y)
+        if y.ndim != 1:
+            hint = f"; for labels in one column pass {argument}.ravel()" if y.shape[1:] == (1,) else ""
+            raise ValueError(
+                f"{argument} must be integer labels of shape ({rows},) or one-hot of shape ({rows}, {columns}), "
+                f"got shape {y.shape}{hint}"
+            )
+        if y.dtype.kind == "f":
+            raise TypeError(f"{argument} must hold integer labels, got dtype {y.dtype}; convert with astype(int)")
+        if y.size and (y.min() < 0 or y.max() >= columns):
+            row = int(np.argmax((y < 0) | (y >= columns)))
+            raise ValueError(
+                f"{argument} must hold labels from 0 to {columns - 1} (the model has {columns} outputs), "
+                f"but {argument}[{row}] is {y[row]}"
+            )
+        return y
+
+    @staticmethod
+    def _labels_of_one_hot(argument, y):
+        labels = y.argmax(axis=1)
+        one_hot = (np.count_nonzero(y, axis=1) == 1) & (np.take_along_axis(y, labels[:, np.newaxis], 1)[:, 0] == 1)
+        if not one_hot.all():
+            row = int(np.argmin(one_hot))
+            raise ValueError(f"{argument} must be one-hot (a single 1 in each row), but {argument}[{row}] is {y[row]}")
+        return labels
+
+    def target_dtype(self, dtype):
+        return np.dtype(np.intp)
+
+    def value_and_gradient(self, Y, targets, dY, buffers):
+        rows, columns = Y.shape
+        top = buffers.rows("row maximum", rows, 1, dtype=Y.dtype)
+        total = buffers.rows("row sum", rows, 1, dtype=Y.dtype)
+        at_label = buffers.rows("at label", rows, dtype=Y.dtype)
+        loss = buffers.rows("row loss", rows, dtype=np.float64)
+        place = buffers.rows("place of label", rows, dtype=np.intp)
+        np.add(buffers.multiples(columns, rows), targets, out=place)  # in the flat array of the outputs
+
+        np.maximum.reduce(Y, axis=1, keepdims=True, out=top)
+        Y.take(place, out=at_label, mode="clip")  # "raise" would copy `out`
+        np.subtract(Y, top, out=dY)
+        np.exp(dY, out=dY)
+        np.add.reduce(dY, axis=1, keepdims=True, out=total)
+
+        # log Σ exp(y - top) + top - y_label, a row at a time in float64: float32 would overflow for huge logits
+        spare = buffers.rows("row spare", rows, dtype=np.float64)
+        loss[...] = total[:, 0]
+        np.log(loss, out=loss)
+        spare[...] = top[:, 0]
+        loss += spare
+        spare[...] = at_label
+        loss -= spare
+
+        total *= rows
+        dY /= total
+        gradient = dY.reshape(-1)
+        gradient.take(place, out=at_label, mode="clip")
+        at_label -= 1.0 / rows
+        gradient[place] = at_label
+        return float(np.add.reduce(loss)) / rows
+
+    def hits(self, Y, targets, buffers):
+        guess = buffers.rows("guess", len(Y), dtype=np.intp)
+        right = buffers.rows("right", len(Y), dtype=np.bool_)
+        Y.argmax(axis=1, out=guess)
+        return int(np.count_nonzero(np.equal(guess, targets, out=right)))
+
+
+class MeanSquaredError(Loss):
+    """Mean over all elements of (Y - T)².
+
+    ::
+
+        L = mean (y - t)²
+        dY = 2 (Y - T) / (rows · columns)
+
+    Targets T are real numbers of the shape of Y; for a model with one output a vector of shape (rows,) will do.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastact import nn
+    >>> value, dY = nn.mse(np.array([[1.0], [3.0]]), [1.0, 1.0])
+    >>> value
+    2.0
+    >>> dY
+    array([[0.],
+           [2.]])
+    """
+
+    name = "mse"
+
+    def prepare(self, argument, y, rows, columns, dtype):
+        y = _checks.real_array(argument, y)
+        _check_rows(argument, y, rows)
+        if y.ndim == 1 and columns == 1:
+            y = y[:, np.newaxis]
+        if y.shape != (rows, columns):
+            raise ValueError(f"{argument} must have the shape of the outputs, ({rows}, {columns}), got {y.shape}")
+        _checks.finite(argument, y, dtype)
+        return y
+
+    def value_and_gradient(self, Y, targets, dY, buffers):
+        np.subtract(Y, targets, out=dY)
+        difference = dY.reshape(-1)
+        with np.errstate(over="ignore"):
+            value = float(np.dot(difference, difference)) / dY.size
+        if value == np.inf:  # the squares are too large for float32, but perhaps not for float64
+            value = float(np.mean(np.square(difference, dtype=np.float64)))
+        dY *= 2.0 / dY.size
+        return value
+
+
+softmax_cross_entropy = SoftmaxCrossEntropy()
+mse = MeanSquaredError()
+
+LOSSES = {loss.name: loss for loss in (softmax_cross_entropy, mse)}
+
+
+def get(loss):
+    """Return a loss by name; a `Loss` is returned as it is."""
+    return loss if isinstance(loss, Loss) else _checks.choose("loss", loss, LOSSES)

@@ -1,0 +1,226 @@
+"""Optimisers: how a step of training changes the parameters, given their gradients.
+
+An optimiser is a row of `OPTIMIZERS`: the names of the arrays it keeps for each parameter (`slots`), and `_update`,
+its formula, in place. `Optimizer` cuts every parameter into blocks that fit into the processor's cache and calls
+`_update` block by block, so that the intermediate results of a formula do not travel through main memory.
+"""
+
+import math
+
+import numpy as np
+
+from fastact.nn import _checks
+
+# Elements in a block: six float32 arrays of this length (parameter, gradient, two slots, spare) take 320 KiB.
+BLOCK = 16384
+
+
+class Optimizer:
+    """What the optimisers have in common.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Above 0.
+
+    Attributes
+    ----------
+    learning_rate : float
+        May be changed between steps.
+    slots : tuple of str
+        Names of the arrays that are kept for each parameter, with its shape and type.
+    state : dict of str to list of ndarray
+        Those arrays, in the order of the parameters.
+    steps : int
+        Steps taken on the present parameters.
+    """
+
+    slots = ()
+
+    def __init__(self, learning_rate):
+        self.learning_rate = _checks.number("learning_rate", learning_rate, positive=True)
+        self.state = {}
+        self.steps = 0
+        self._parameters = []
+        self._blocks = []
+
+    def step(self, parameters):
+        """Change every parameter in place by one step.
+
+        The first call makes the arrays of `state` at 0. They stay with the parameters: a call with those of another
+        model starts anew.
+
+        Parameters
+        ----------
+        parameters : list of nn.Parameter
+            ``model.parameters()``, with the gradients of the last backward pass.
+        """
+        if not self._knows(parameters):
+            self._start(parameters)
+        self.steps += 1
+        self._begin_step()
+        for block in self._blocks:
+            self._update(*block)
+
+    def _knows(self, parameters):
+        return len(parameters) == len(self._parameters) and all(
+            new.value is old.value and new.gradient is old.gradient
+            for new, old in zip(parameters, self._parameters, strict=True)
+        )
+
+    def _start(self, parameters):
+        self._parameters = list(parameters)
+        self.steps = 0
+        self.state = {slot: [np.zeros_like(p.value) for p in parameters] for slot in self.slots}
+        self._blocks = []
+        for index, parameter in enumerate(parameters):
+            arrays = [parameter.value, parameter.gradient, *(self.state[slot][index] for slot in self.slots)]
+            flat = [array.reshape(-1) for array in arrays]
+            spare = np.empty(min(BLOCK, flat[0].size), flat[0].dtype)
+            for start in range(0, flat[0].size, BLOCK):
+                cut = [array[start : start + BLOCK] for array in flat]
+                self._blocks.append((*cut, spare[: cut[0].size]))
+
+    def _begin_step(self):
+        """Compute what is the same for all blocks of a step."""
+
+    def _update(self, w, g, *slots_and_spare):
+        """Change the block ``w``, given its gradient ``g``, its slots and a spare array; all flat, of one length."""
+        raise NotImplementedError
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum if asked for.
+
+    ::
+
+        v ← momentum · v + g
+        w ← w - learning_rate · v
+
+    Parameters
+    ----------
+    learning_rate : float, optional
+        Above 0.
+    momentum : float, optional
+        In [0, 1). With 0 there is no v, and w ← w - learning_rate · g.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not a number or out of its range.
+
+    References
+    ----------
+    B. T. Polyak, "Some methods of speeding up the convergence of iteration methods", 1964; in the form of
+    I. Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastact import nn
+    >>> w, g = np.array([1.0, 2.0]), np.array([0.5, -0.5])
+    >>> optimizer = nn.SGD(0.1, momentum=0.9)
+    >>> optimizer.step([nn.Parameter("w", w, g)])
+    >>> w
+    array([0.95, 2.05])
+    >>> optimizer.step([nn.Parameter("w", w, g)])
+    >>> w
+    array([0.855, 2.145])
+    """
+
+    def __init__(self, learning_rate=0.01, momentum=0.0):
+        super().__init__(learning_rate)
+        self.momentum = _checks.number("momentum", momentum, below=1.0)
+        self.slots = ("velocity",) if self.momentum else ()
+
+    def _update(self, w, g, *slots_and_spare):
+        *velocity, spare = slots_and_spare
+        direction = g
+        if velocity:
+            (direction,) = velocity
+            direction *= self.momentum
+            direction += g
+        np.multiply(direction, self.learning_rate, out=spare)
+        w -= spare
+
+    def __repr__(self):
+        return f"SGD(learning_rate={self.learning_rate:g}, momentum={self.momentum:g})"
+
+
+class Adam(Optimizer):
+    """Adam: steps scaled by running means of the gradient and of its square.
+
+    ::
+
+        m ← β₁ m + (1 - β₁) g
+        v ← β₂ v + (1 - β₂) g²
+        w ← w - learning_rate · m̂ / (√v̂ + ε)    with m̂ = m / (1 - β₁ᵗ), v̂ = v / (1 - β₂ᵗ) at step t
+
+    Parameters
+    ----------
+    learning_rate : float, optional
+        Above 0.
+    beta_1, beta_2 : float, optional
+        In [0, 1).
+    epsilon : float, optional
+        Above 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not a number or out of its range.
+
+    References
+    ----------
+    D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastact import nn
+    >>> w, g = np.array([1.0, 2.0]), np.array([0.5, -0.001])
+    >>> nn.Adam(0.1).step([nn.Parameter("w", w, g)])
+    >>> w.round(4)
+    array([0.9, 2.1])
+    """
+
+    slots = ("mean", "square")
+
+    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+        super().__init__(learning_rate)
+        self.beta_1 = _checks.number("beta_1", beta_1, below=1.0)
+        self.beta_2 = _checks.number("beta_2", beta_2, below=1.0)
+        self.epsilon = _checks.number("epsilon", epsilon, positive=True)
+
+    def _begin_step(self):
+        self._rate = self.learning_rate / (1.0 - self.beta_1**self.steps)
+        self._root_correction = 1.0 / math.sqrt(1.0 - self.beta_2**self.steps)
+
+    def _update(self, w, g, m, v, spare):
+        np.multiply(g, 1.0 - self.beta_1, out=spare)
+        m *= self.beta_1
+        m += spare
+        np.multiply(g, g, out=spare)
+        spare *= 1.0 - self.beta_2
+        v *= self.beta_2
+        v += spare
+        np.sqrt(v, out=spare)
+        spare *= self._root_correction
+        spare += self.epsilon
+        np.divide(m, spare, out=spare)
+        spare *= self._rate
+        w -= spare
+
+    def __repr__(self):
+        return (
+            f"Adam(learning_rate={self.learning_rate:g}, beta_1={self.beta_1:g}, beta_2={self.beta_2:g}, "
+            f"epsilon={self.epsilon:g})"
+        )
+
+
+OPTIMIZERS = {"sgd": SGD, "adam": Adam}
+
+
+def get(optimizer):
+    """Return a new optimiser with its default settings by name; an `Optimizer` is returned as it is."""
+    return optimizer if isinstance(optimizer, Optimizer) else _checks.choose("optimizer", optimizer, OPTIMIZERS)()

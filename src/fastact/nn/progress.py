@@ -1,0 +1,63 @@
+"""Progress of long work, on standard error: tqdm's bar where it is installed, plain lines otherwise."""
+
+import sys
+import time
+
+
+def _bar_class():
+    """Return tqdm's class if a bar can be drawn: tqdm is installed, and a person looks at a terminal or notebook."""
+    if not (sys.stderr.isatty() or "ipykernel" in sys.modules):
+        return None
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        return None
+    return tqdm
+
+
+class Progress:
+    """A bar, or in a log a line for every tenth of the work; a context manager.
+
+    Parameters
+    ----------
+    total : int
+        Units of work.
+    description : str
+    enabled : bool, optional
+        False shows nothing.
+    """
+
+    def __init__(self, total, description, enabled=True):
+        self._total = total
+        self._description = description
+        self._done = 0
+        self._tenths = 0
+        self._note = ""
+        self._enabled = enabled
+        self._start = time.perf_counter()
+        bar_class = _bar_class() if enabled else None
+        self._bar = bar_class and bar_class(total=total, desc=description, dynamic_ncols=True, leave=False)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        if self._bar is not None:
+            self._bar.close()
+
+    def note(self, text):
+        """Show ``text`` behind the bar, or at the end of the next line."""
+        self._note = text
+        if self._bar is not None:
+            self._bar.set_postfix_str(text, refresh=False)
+
+    def update(self, count=1):
+        """Count ``count`` more units as done."""
+        self._done += count
+        if self._bar is not None:
+            self._bar.update(count)
+        elif self._enabled and self._done * 10 // self._total > self._tenths:
+            self._tenths = self._done * 10 // self._total
+            seconds = time.perf_counter() - self._start
+            line = f"{self._description}: {self._done}/{self._total}, {seconds:.1f} s  {self._note}"
+            print(line.rstrip(), file=sys.stderr, flush=True)
