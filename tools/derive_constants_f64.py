@@ -130,16 +130,16 @@ def derive():
     return constants, notes
 
 
-def c_literal(value):
-    """Return a float64 as a C hexadecimal literal without trailing zeros."""
-    return re.sub(r"\.?0*p", "p", value.hex()) if value else "0"
+def c_literal(value, suffix=""):
+    """Return a number as a C hexadecimal literal without trailing zeros."""
+    return re.sub(r"\.?0*p", "p", value.hex()) + suffix if value else "0"
 
 
-def c_lines(constants):
+def c_lines(constants, suffix=""):
     """Return a #define for each constant; a list becomes comma-separated, from the lowest degree or index."""
     lines = []
     for name, value in constants.items():
-        literals = [c_literal(v) for v in (value if isinstance(value, list) else [value])]
+        literals = [c_literal(v, suffix) for v in (value if isinstance(value, list) else [value])]
         lines.append(f"#define {name} {', '.join(literals)}")
     return lines
 
@@ -150,23 +150,23 @@ def defined_in(text):
     return {" ".join(line.split()) for line in joined.splitlines() if line.startswith("#define ")}
 
 
-def main():
-    """Print the constants, or compare them with the header."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare with formulas_f64.h")
+def print_or_check(description, header, constants, notes, suffix=""):
+    """Print the constants, or with --check compare them with the header; return the exit status."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help=f"compare with {header.name}")
     arguments = parser.parse_args()
-    constants, notes = derive()
+    lines = c_lines(constants, suffix)
     if not arguments.check:
         for name, note in notes.items():
             print(f"/* {name}: {note} */")
-        print("\n".join(c_lines(constants)))
+        print("\n".join(lines))
         return 0
-    found = defined_in(HEADER.read_text())
-    missing = [line for line in c_lines(constants) if line not in found]
+    found = defined_in(header.read_text())
+    missing = [line for line in lines if line not in found]
     for line in missing:
-        print(f"not in {HEADER.name}: {line}", file=sys.stderr)
+        print(f"not in {header.name}: {line}", file=sys.stderr)
     return 1 if missing else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_or_check(__doc__, HEADER, *derive()))

@@ -38,8 +38,8 @@ def _pass(formula):
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         out = bound.arguments.pop("out")
-        arrays = [np.asarray(value, dtype=np.float64) for value in bound.arguments.values()]
         with np.errstate(all="ignore"):
+            arrays = [np.asarray(value, dtype=np.float64) for value in bound.arguments.values()]
             result = formula(*arrays)
             if out is None:
                 return result[()]

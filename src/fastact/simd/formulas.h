@@ -1,6 +1,7 @@
 /* The passes whose formula is the same in float32 and float64; included once with T = f32 and once with T = f64. */
 
 #define OP(name) PASTE(T, _##name)
+#define E PASTE(e_, T)
 #define V PASTE(v_, T)
 #define U PASTE(U_, T)
 
@@ -59,6 +60,69 @@ INLINE void OP(leaky_relu_backward)(const V *dy, const V *y, const V *s, V *dx)
     EACH dx[u] = OP(select)(OP(gt)(y[u], zero), dy[u], below[u]);
 }
 
+/* y = scale * C/(d + low), low some percent of d at most: a quotient in working precision and one correction, made from
+ * the two parts of the denominator rather than from their rounded sum. Subnormal quotients are rounded by the division;
+ * the correction then moves them only where the rounding was in doubt. */
+INLINE void OP(quotient)(E scale, const V *d, const V *low, V *y)
+{
+    const V numerator = OP(set1)(scale * PASTE(SIGMOID_ONE_, T)), inverse = OP(set1)(1 / (scale * PASTE(SIGMOID_ONE_, T)));
+    V sum[U], residual[U], y0[U];
+    EACH sum[u] = OP(add)(d[u], low[u]);
+    EACH y0[u] = OP(div)(numerator, sum[u]);
+    EACH residual[u] = OP(fnma)(d[u], y0[u], numerator);
+    EACH residual[u] = OP(nmad)(low[u], y0[u], residual[u]);
+    EACH y[u] = OP(mul)(y0[u], inverse);
+    EACH y[u] = OP(mad)(residual[u], y[u], y0[u]);
+}
+
+/* sigmoid(x) = 1/(1 + exp(-x)) */
+INLINE void OP(sigmoid)(const V *x, V *y)
+{
+    const V one = OP(set1)(PASTE(SIGMOID_ONE_, T));
+    V clamped[U], s[U], p[U], d[U], low[U];
+    EACH clamped[u] = OP(max)(OP(set1)(PASTE(SIGMOID_LOWEST_, T)), x[u]);
+    EACH clamped[u] = OP(min)(OP(set1)(PASTE(SIGMOID_HIGHEST_, T)), clamped[u]);
+    OP(exponential)(clamped, s, p);
+    EACH d[u] = OP(add)(s[u], one);
+    EACH low[u] = OP(add)(OP(sub)(OP(max)(s[u], one), d[u]), OP(min)(s[u], one));
+    EACH low[u] = OP(nmad)(s[u], p[u], low[u]);
+    OP(quotient)(1, d, low, y);
+}
+
+/* y = scale * sigmoid(x) for x <= 0 or NaN. */
+INLINE void OP(scaled_tail)(E scale, const V *x, V *y)
+{
+    const V one = OP(set1)(PASTE(SIGMOID_ONE_, T));
+    V clamped[U], s[U], p[U], d[U], low[U];
+    EACH clamped[u] = OP(max)(OP(set1)(PASTE(SIGMOID_LOWEST_, T)), x[u]);
+    OP(exponential)(clamped, s, p);
+    EACH d[u] = OP(add)(s[u], one);
+    EACH low[u] = OP(add)(OP(sub)(s[u], d[u]), one);
+    EACH low[u] = OP(nmad)(s[u], p[u], low[u]);
+    OP(quotient)(scale, d, low, y);
+}
+
+/* sigmoid'(x) = z - z*z, z = sigmoid(-|x|) */
+INLINE void OP(sigmoid_derivative)(const V *x, V *y)
+{
+    const V sign = OP(set1)(-0.0);
+    V z[U];
+    EACH z[u] = OP(or)(x[u], sign);
+    OP(scaled_tail)(1, z, z);
+    EACH y[u] = OP(nmad)(z[u], z[u], z[u]);
+}
+
+/* tanh'(x) = z - z*z/4, z = 4*sigmoid(-2*|x|) */
+INLINE void OP(tanh_derivative)(const V *x, V *y)
+{
+    const V sign = OP(set1)(-0.0), quarter = OP(set1)(-0.25);
+    V z[U];
+    EACH z[u] = OP(add)(x[u], x[u]);
+    EACH z[u] = OP(or)(z[u], sign);
+    OP(scaled_tail)(4, z, z);
+    EACH y[u] = OP(mad)(OP(mul)(z[u], quarter), z[u], z[u]);
+}
+
 /* sigmoid_backward(dy, y) = dy * y*(1 - y) and tanh_backward(dy, y) = dy * (1 - y*y), for any finite dy and y.
  *
  * Algorithm: a fused multiply-add gives y - y*y and 1 - y*y with one rounding of the exact value, also where y is next
@@ -89,4 +153,5 @@ INLINE void OP(tanh_backward)(const V *dy, const V *y, V *dx)
 
 #undef U
 #undef V
+#undef E
 #undef OP

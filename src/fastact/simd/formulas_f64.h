@@ -28,9 +28,11 @@
 /* Adding it rounds to an integer n, which then lies in the low bits. */
 #define ROUND_TO_INTEGER 0x1.8p52
 
+#define SIGMOID_ONE_f64 0x1p-100 /* C */
+
 /* Beyond these the results no longer change: exp(748) is above 2^1079, exp(-64) and exp(-2*20) below 2^-57. */
-#define SIGMOID_LOWEST -748.0
-#define SIGMOID_HIGHEST 64.0
+#define SIGMOID_LOWEST_f64 -748.0
+#define SIGMOID_HIGHEST_f64 64.0
 #define TANH_HIGHEST 20.0
 
 /* Splits C*exp(-x), for x between the SIGMOID bounds or NaN, into s*(1 - p).
@@ -44,7 +46,7 @@ INLINE void f64_exponential(const v_f64 *x, v_f64 *s, v_f64 *p)
     static const double table[] = {EXP_TABLE}, c[] = {EXP_POLYNOMIAL};
     const v_f64 round = f64_set1(ROUND_TO_INTEGER);
     v_f64 z[U], n[U], rho[U], w[U], square[U], pair[U], q[U];
-    EACH z[u] = f64_min(x[u], f64_set1(SIGMOID_HIGHEST));
+    EACH z[u] = f64_min(x[u], f64_set1(SIGMOID_HIGHEST_f64));
     EACH z[u] = f64_mad(z[u], f64_set1(-EXP_PER_STEP), round);
     EACH n[u] = f64_sub(z[u], round);
     EACH rho[u] = f64_mad(n[u], f64_set1(EXP_STEP_HIGH), x[u]);
@@ -60,69 +62,6 @@ INLINE void f64_exponential(const v_f64 *x, v_f64 *s, v_f64 *p)
     EACH s[u] = f64_from_bits(f64_iadd(f64_to_bits(s[u]), f64_sll(f64_to_bits(z[u]), 50)));
     EACH q[u] = f64_mad(q[u], square[u], pair[u]);
     EACH p[u] = f64_mad(square[u], q[u], rho[u]);
-}
-
-/* y = scale * C/(d + low), low some percent of d at most: a quotient in working precision and one correction, made from
- * the two parts of the denominator rather than from their rounded sum. Subnormal quotients are rounded by the division;
- * the correction then moves them only where the rounding was in doubt. */
-INLINE void f64_quotient(double scale, const v_f64 *d, const v_f64 *low, v_f64 *y)
-{
-    const v_f64 numerator = f64_set1(scale * 0x1p-100), inverse = f64_set1(0x1p100 / scale);
-    v_f64 sum[U], residual[U], y0[U];
-    EACH sum[u] = f64_add(d[u], low[u]);
-    EACH y0[u] = f64_div(numerator, sum[u]);
-    EACH residual[u] = f64_fnma(d[u], y0[u], numerator);
-    EACH residual[u] = f64_nmad(low[u], y0[u], residual[u]);
-    EACH y[u] = f64_mul(y0[u], inverse);
-    EACH y[u] = f64_mad(residual[u], y[u], y0[u]);
-}
-
-/* sigmoid(x) = 1/(1 + exp(-x)) */
-INLINE void f64_sigmoid(const v_f64 *x, v_f64 *y)
-{
-    const v_f64 one = f64_set1(0x1p-100);
-    v_f64 clamped[U], s[U], p[U], d[U], low[U];
-    EACH clamped[u] = f64_max(f64_set1(SIGMOID_LOWEST), x[u]);
-    EACH clamped[u] = f64_min(f64_set1(SIGMOID_HIGHEST), clamped[u]);
-    f64_exponential(clamped, s, p);
-    EACH d[u] = f64_add(s[u], one);
-    EACH low[u] = f64_add(f64_sub(f64_max(s[u], one), d[u]), f64_min(s[u], one));
-    EACH low[u] = f64_nmad(s[u], p[u], low[u]);
-    f64_quotient(1, d, low, y);
-}
-
-/* y = scale * sigmoid(x) for x <= 0 or NaN. */
-INLINE void f64_scaled_tail(double scale, const v_f64 *x, v_f64 *y)
-{
-    const v_f64 one = f64_set1(0x1p-100);
-    v_f64 clamped[U], s[U], p[U], d[U], low[U];
-    EACH clamped[u] = f64_max(f64_set1(SIGMOID_LOWEST), x[u]);
-    f64_exponential(clamped, s, p);
-    EACH d[u] = f64_add(s[u], one);
-    EACH low[u] = f64_add(f64_sub(s[u], d[u]), one);
-    EACH low[u] = f64_nmad(s[u], p[u], low[u]);
-    f64_quotient(scale, d, low, y);
-}
-
-/* sigmoid'(x) = z - z*z, z = sigmoid(-|x|) */
-INLINE void f64_sigmoid_derivative(const v_f64 *x, v_f64 *y)
-{
-    const v_f64 sign = f64_set1(-0.0);
-    v_f64 z[U];
-    EACH z[u] = f64_or(x[u], sign);
-    f64_scaled_tail(1, z, z);
-    EACH y[u] = f64_nmad(z[u], z[u], z[u]);
-}
-
-/* tanh'(x) = z - z*z/4, z = 4*sigmoid(-2*|x|) */
-INLINE void f64_tanh_derivative(const v_f64 *x, v_f64 *y)
-{
-    const v_f64 sign = f64_set1(-0.0), quarter = f64_set1(-0.25);
-    v_f64 z[U];
-    EACH z[u] = f64_add(x[u], x[u]);
-    EACH z[u] = f64_or(z[u], sign);
-    f64_scaled_tail(4, z, z);
-    EACH y[u] = f64_mad(f64_mul(z[u], quarter), z[u], z[u]);
 }
 
 /* tanh(x) */
