@@ -19,12 +19,12 @@ HEADER = Path(__file__).resolve().parent.parent / "src" / "fastact" / "simd" / "
 
 # The numerator C = 2^-100 of C/(C + C*exp(-x)) keeps the denominator finite down to x = -748.
 LOG2_NUMERATOR = -100
-# Twice this is the largest error of a table entry, in units of its last place.
-TABLE_ERROR = mpf(2) ** -10
+# How far a table entry may lie from a float64, in ULP.
+TABLE_ERROR = mpf(2) ** -9
 
 
 def find_table_scale():
-    """Return the least k such that 2^(j/4) * (1 + k*2^-52), j = 0..3, all lie within 2^-9 ULP of a float64.
+    """Return the least k such that 2^(j/4) * (1 + k*2^-52), j = 0..3, all lie within TABLE_ERROR of a float64.
 
     The entries then need no second table for what their rounding lost: one constant, log(1 + k*2^-52), is taken off
     rho instead. The distances are searched as 64-bit fractions, whose wrap-around is the arithmetic modulo 1 wanted.
@@ -35,15 +35,14 @@ def find_table_scale():
         entry = mpf(2) ** (mpf(j) / 4)
         at_zero, per_step = (np.uint64(int(mp.floor(mp.frac(v) * 2**64))) for v in (entry * 2**52, entry))
         distance = np.abs((at_zero + steps * per_step).astype(np.int64))
-        near &= distance < int(2 * TABLE_ERROR * 2**64)
+        near &= distance < int(TABLE_ERROR * 2**64)
     return int(steps[near][0])
 
 
 def minimax(f, degree, radius, weight):
     """Return the coefficients of the polynomial p that minimises max |(p - f) * weight| on [-radius, radius] (Remez).
 
-    f and weight are even or odd about no point, so the exchange runs on a grid: its spacing, not its convergence,
-    limits the result, and by far less than the rounding of the coefficients to float64.
+    The exchange runs on a grid. Its spacing limits the result, but by far less than rounding the coefficients does.
     """
     grid = [radius * mp.cos(mp.pi * (i + mpf("0.5")) / 600) for i in range(600)]
     values = [f(v) for v in grid]

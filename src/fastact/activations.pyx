@@ -40,7 +40,9 @@ cdef extern from "numpy/arrayobject.h":
     object PyArray_NewLikeArray(cnp.ndarray prototype, cnp.NPY_ORDER order, cnp.dtype dtype, int subok)
 
 
+# The options' defaults: literals of the same text are the same object, so identity tells that none was given.
 cdef str KEEP = "K"
+cdef str SAME_KIND = "same_kind"
 
 cdef enum:
     RELEASE_GIL = 4096  # elements from which a call on one thread is long enough to let other Python threads run
@@ -137,7 +139,7 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
         raise kind(f"{ufunc.__name__}: {problem}") from error
 
 
-DEFAULTS = dict(out=None, where=True, dtype=None, casting="same_kind", order="K", subok=True)
+DEFAULTS = dict(out=None, where=True, dtype=None, casting=SAME_KIND, order=KEEP, subok=True)
 
 
 cdef tuple argument_names(int which):
@@ -199,7 +201,10 @@ cdef object slope_dtype(int which, arrays, dtype):
             return None
         else:
             known.append(np.asarray(array).dtype)
-    common = np.result_type(*known)
+    try:
+        common = np.result_type(*known)
+    except TypeError:  # no common type: the ufunc refuses them, too
+        return None
     if common.kind == "f":
         return common
     return ufuncs.tanh.resolve_dtypes((common, None))[1] if common.kind in "iub" else None
@@ -234,7 +239,7 @@ cdef object checked_slope(int which, arrays, slope, dtype):
 # ---------------------------------------------------------------------------------------------------- the two callers
 
 cdef object call(int which, a, b, out, where, dtype, casting, order, subok):
-    if where is True and dtype is None and order is KEEP:
+    if where is True and dtype is None and casting is SAME_KIND and order is KEEP:
         result = direct(which, a, b, 0.0, out)
         if result is not None:
             return result
@@ -246,7 +251,7 @@ cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, 
     cdef double number
     if type(slope) is int and -2**53 < slope < 2**53:
         slope = float(slope)
-    if type(slope) is float and where is True and dtype is None and order is KEEP:
+    if type(slope) is float and where is True and dtype is None and casting is SAME_KIND and order is KEEP:
         number = slope
         # within float32's range, so finite in either type
         if -3e38 < number < 3e38 and not (which == FASTACT_leaky_relu_backward and number < 0):

@@ -4,6 +4,7 @@
 #define E PASTE(e_, T)
 #define V PASTE(v_, T)
 #define U PASTE(U_, T)
+#define G PASTE(G_, T)
 
 /* relu(x) = x < 0 ? +0 : x. One maximum, its NaN rule put to use: relu(-0.0) = -0.0, relu(NaN) = NaN.
  * Exact. y may be x. */
@@ -66,43 +67,68 @@ INLINE void OP(leaky_relu_backward)(const V *dy, const V *y, const V *s, V *dx)
 INLINE void OP(quotient)(E scale, const V *d, const V *low, V *y)
 {
     const V numerator = OP(set1)(scale * PASTE(SIGMOID_ONE_, T)), inverse = OP(set1)(1 / (scale * PASTE(SIGMOID_ONE_, T)));
-    V sum[U], residual[U], y0[U];
-    EACH sum[u] = OP(add)(d[u], low[u]);
-    EACH y0[u] = OP(div)(numerator, sum[u]);
-    EACH residual[u] = OP(fnma)(d[u], y0[u], numerator);
-    EACH residual[u] = OP(nmad)(low[u], y0[u], residual[u]);
-    EACH y[u] = OP(mul)(y0[u], inverse);
-    EACH y[u] = OP(mad)(residual[u], y[u], y0[u]);
+    V sum[G], residual[G], y0[G];
+    EACH_IN_GROUP sum[u] = OP(add)(d[u], low[u]);
+    EACH_IN_GROUP y0[u] = OP(div)(numerator, sum[u]);
+    EACH_IN_GROUP residual[u] = OP(fnma)(d[u], y0[u], numerator);
+    EACH_IN_GROUP residual[u] = OP(nmad)(low[u], y0[u], residual[u]);
+    EACH_IN_GROUP y[u] = OP(mul)(y0[u], inverse);
+    EACH_IN_GROUP y[u] = OP(mad)(residual[u], y[u], y0[u]);
 }
 
-/* sigmoid(x) = 1/(1 + exp(-x)) */
-INLINE void OP(sigmoid)(const V *x, V *y)
+/* d + low = C + C*exp(-x), the denominator of sigmoid. */
+INLINE void OP(sigmoid_denominator)(const V *x, V *d, V *low)
 {
     const V one = OP(set1)(PASTE(SIGMOID_ONE_, T));
-    V clamped[U], s[U], p[U], d[U], low[U];
-    EACH clamped[u] = OP(max)(OP(set1)(PASTE(SIGMOID_LOWEST_, T)), x[u]);
-    EACH clamped[u] = OP(min)(OP(set1)(PASTE(SIGMOID_HIGHEST_, T)), clamped[u]);
+    V clamped[G], s[G], p[G];
+    EACH_IN_GROUP clamped[u] = OP(max)(OP(set1)(PASTE(SIGMOID_LOWEST_, T)), x[u]);
+    EACH_IN_GROUP clamped[u] = OP(min)(OP(set1)(PASTE(SIGMOID_HIGHEST_, T)), clamped[u]);
     OP(exponential)(clamped, s, p);
-    EACH d[u] = OP(add)(s[u], one);
-    EACH low[u] = OP(add)(OP(sub)(OP(max)(s[u], one), d[u]), OP(min)(s[u], one));
-    EACH low[u] = OP(nmad)(s[u], p[u], low[u]);
-    OP(quotient)(1, d, low, y);
+    EACH_IN_GROUP d[u] = OP(add)(s[u], one);
+    EACH_IN_GROUP low[u] = OP(add)(OP(sub)(OP(max)(s[u], one), d[u]), OP(min)(s[u], one));
+    EACH_IN_GROUP low[u] = OP(nmad)(s[u], p[u], low[u]);
+}
+
+/* sigmoid(x) = 1/(1 + exp(-x)), computed as C/(C + C*exp(-x))
+ *
+ * Algorithm: C is so small that the denominator stays finite as far as the quotient has
+ * bits, which makes the division underflow gradually. What the sum in the denominator loses goes into the correction.
+ * Special values: sigmoid(-inf) = +0, sigmoid(+inf) = 1; NaN keeps its payload and sign.
+ * Largest error: see README.md.
+ * y may be x. */
+INLINE void OP(sigmoid)(const V *x, V *y)
+{
+    V d[U], low[U];
+    EACH_GROUP OP(sigmoid_denominator)(x + g, d + g, low + g);
+    EACH_GROUP OP(quotient)(1, d + g, low + g, y + g);
+}
+
+/* The same for x <= 0 or NaN, where s is never less than C. */
+INLINE void OP(tail_denominator)(const V *x, V *d, V *low)
+{
+    const V one = OP(set1)(PASTE(SIGMOID_ONE_, T));
+    V clamped[G], s[G], p[G];
+    EACH_IN_GROUP clamped[u] = OP(max)(OP(set1)(PASTE(SIGMOID_LOWEST_, T)), x[u]);
+    OP(exponential)(clamped, s, p);
+    EACH_IN_GROUP d[u] = OP(add)(s[u], one);
+    EACH_IN_GROUP low[u] = OP(add)(OP(sub)(s[u], d[u]), one);
+    EACH_IN_GROUP low[u] = OP(nmad)(s[u], p[u], low[u]);
 }
 
 /* y = scale * sigmoid(x) for x <= 0 or NaN. */
 INLINE void OP(scaled_tail)(E scale, const V *x, V *y)
 {
-    const V one = OP(set1)(PASTE(SIGMOID_ONE_, T));
-    V clamped[U], s[U], p[U], d[U], low[U];
-    EACH clamped[u] = OP(max)(OP(set1)(PASTE(SIGMOID_LOWEST_, T)), x[u]);
-    OP(exponential)(clamped, s, p);
-    EACH d[u] = OP(add)(s[u], one);
-    EACH low[u] = OP(add)(OP(sub)(s[u], d[u]), one);
-    EACH low[u] = OP(nmad)(s[u], p[u], low[u]);
-    OP(quotient)(scale, d, low, y);
+    V d[U], low[U];
+    EACH_GROUP OP(tail_denominator)(x + g, d + g, low + g);
+    EACH_GROUP OP(quotient)(scale, d + g, low + g, y + g);
 }
 
-/* sigmoid'(x) = z - z*z, z = sigmoid(-|x|) */
+/* sigmoid'(x) = z - z*z, z = sigmoid(-|x|)
+ *
+ * Algorithm: the smaller of sigmoid(x) and 1 - sigmoid(x) never cancels, so that the tails keep their relative accuracy.
+ * Special values: 1/4 at 0, +0 at +-inf; NaN keeps its payload, with the sign set.
+ * Largest error: see README.md.
+ * y may be x. */
 INLINE void OP(sigmoid_derivative)(const V *x, V *y)
 {
     const V sign = OP(set1)(-0.0);
@@ -112,7 +138,12 @@ INLINE void OP(sigmoid_derivative)(const V *x, V *y)
     EACH y[u] = OP(nmad)(z[u], z[u], z[u]);
 }
 
-/* tanh'(x) = z - z*z/4, z = 4*sigmoid(-2*|x|) */
+/* tanh'(x) = z - z*z/4, z = 4*sigmoid(-2*|x|)
+ *
+ * Algorithm: as sigmoid'; the factor 4 stands in the quotient, so that a subnormal z is not scaled after its rounding.
+ * Special values: 1 at 0, +0 at +-inf; NaN keeps its payload, with the sign set.
+ * Largest error: see README.md.
+ * y may be x. */
 INLINE void OP(tanh_derivative)(const V *x, V *y)
 {
     const V sign = OP(set1)(-0.0), quarter = OP(set1)(-0.25);
@@ -151,6 +182,7 @@ INLINE void OP(tanh_backward)(const V *dy, const V *y, V *dx)
     EACH dx[u] = OP(mul)(OP(mul)(dy[u], second[u]), first[u]);
 }
 
+#undef G
 #undef U
 #undef V
 #undef E

@@ -4,6 +4,7 @@
  * or fnma (vector_neon.h says why). */
 
 #define U U_f32
+#define G G_f32
 
 /* C*exp(-x) = s*(1 - p), with C = 2^-64 in the table: s = C * 2^(n/4), 1 - p = exp(-rho), rho = x + n*ln(2)/4.
  * The table stands twice, since it is looked up by three bits. */
@@ -61,19 +62,19 @@ INLINE void f32_exponential(const v_f32 *x, v_f32 *s, v_f32 *p)
 {
     static const float table[] = {EXP_TABLE_F32}, c[] = {EXP_POLYNOMIAL_F32};
     const v_f32 round = f32_set1(ROUND_TO_INTEGER_F32);
-    v_f32 z[U], n[U], rho[U], w[U], square[U], q[U];
-    EACH z[u] = f32_min(x[u], f32_set1(SIGMOID_HIGHEST_f32));
-    EACH z[u] = f32_mad(z[u], f32_set1(-EXP_PER_STEP_F32), round);
-    EACH n[u] = f32_sub(z[u], round);
-    EACH rho[u] = f32_mad(n[u], f32_set1(EXP_STEP_HIGH_F32), x[u]);
-    EACH w[u] = f32_mad(n[u], f32_set1(EXP_STEP_LOW_F32), f32_set1(EXP_TABLE_LOG_F32));
-    EACH rho[u] = f32_add(rho[u], w[u]);
-    EACH q[u] = f32_mad(rho[u], f32_set1(c[2]), f32_set1(c[1]));
-    EACH s[u] = f32_lookup8(table, f32_to_bits(z[u]));
-    EACH q[u] = f32_mad(q[u], rho[u], f32_set1(c[0]));
-    EACH square[u] = f32_mul(rho[u], rho[u]);
-    EACH s[u] = f32_from_bits(f32_iadd(f32_to_bits(s[u]), f32_sll(f32_to_bits(z[u]), 21)));
-    EACH p[u] = f32_mad(square[u], q[u], rho[u]);
+    v_f32 z[G], n[G], rho[G], w[G], square[G], q[G];
+    EACH_IN_GROUP z[u] = f32_min(x[u], f32_set1(SIGMOID_HIGHEST_f32));
+    EACH_IN_GROUP z[u] = f32_mad(z[u], f32_set1(-EXP_PER_STEP_F32), round);
+    EACH_IN_GROUP n[u] = f32_sub(z[u], round);
+    EACH_IN_GROUP rho[u] = f32_mad(n[u], f32_set1(EXP_STEP_HIGH_F32), x[u]);
+    EACH_IN_GROUP w[u] = f32_mad(n[u], f32_set1(EXP_STEP_LOW_F32), f32_set1(EXP_TABLE_LOG_F32));
+    EACH_IN_GROUP rho[u] = f32_add(rho[u], w[u]);
+    EACH_IN_GROUP q[u] = f32_mad(rho[u], f32_set1(c[2]), f32_set1(c[1]));
+    EACH_IN_GROUP s[u] = f32_lookup8(table, f32_to_bits(z[u]));
+    EACH_IN_GROUP q[u] = f32_mad(q[u], rho[u], f32_set1(c[0]));
+    EACH_IN_GROUP square[u] = f32_mul(rho[u], rho[u]);
+    EACH_IN_GROUP s[u] = f32_from_bits(f32_iadd(f32_to_bits(s[u]), f32_sll(f32_to_bits(z[u]), 21)));
+    EACH_IN_GROUP p[u] = f32_mad(square[u], q[u], rho[u]);
 }
 
 /* tanh(x), |x| cut into eight intervals; no exponential, no division.
@@ -107,4 +108,5 @@ INLINE void f32_tanh(const v_f32 *x, v_f32 *y)
     EACH y[u] = f32_or(q[u], f32_and(x[u], f32_set1(-0.0f)));
 }
 
+#undef G
 #undef U

@@ -2,7 +2,9 @@
  *
  * Each vector_<level>.h defines the same vocabulary, for T = f32 and T = f64:
  *   e_T, v_T, m_T, i_T    one element; a vector; a comparison's mask; integer lanes as wide as the elements
- *   LANES_T, U_T          elements in a vector; vectors worked on at once, statement by statement
+ *   LANES_T               elements in a vector
+ *   U_T, G_T              vectors in a block; of these, worked on at once, statement by statement, in the transcendental
+ *                         formulas: G divides U
  *   T_load, T_store       whole vectors, any alignment
  *   T_load_part, T_store_part   the first n lanes, 0 < n < LANES_T: the others read as 0 and are not written
  *   T_set1, T_add, T_sub, T_mul, T_div
@@ -28,6 +30,12 @@ typedef double e_f64;
 
 /* One statement for each of the U interleaved vectors. Interleaving hides latency; compilers do not do it by themselves. */
 #define EACH _Pragma("GCC unroll 8") for (int u = 0; u < U; u++)
+
+/* The same for the G vectors of a group; and one statement for each group of a block. A formula of two stages runs the
+ * first for all groups, then the second: each stage is a shorter chain of dependent operations, so that more groups fit
+ * into the processor's reorder window, and their latencies overlap. */
+#define EACH_IN_GROUP _Pragma("GCC unroll 8") for (int u = 0; u < G; u++)
+#define EACH_GROUP _Pragma("GCC unroll 8") for (int g = 0; g < U; g += G)
 
 #define VECTOR_OP1(T, name, body) INLINE v_##T T##_##name(v_##T a) { return body; }
 #define VECTOR_OP2(T, name, body) INLINE v_##T T##_##name(v_##T a, v_##T b) { return body; }

@@ -8,7 +8,9 @@ typedef __m256i i_f64;
 
 enum { LANES_f32 = 8, LANES_f64 = 4 };
 #define U_f32 4
-#define U_f64 2
+#define G_f32 4
+#define U_f64 4
+#define G_f64 2
 
 INLINE v_f32 f32_load(const float *p) { return _mm256_loadu_ps(p); }
 INLINE v_f64 f64_load(const double *p) { return _mm256_loadu_pd(p); }

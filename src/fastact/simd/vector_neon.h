@@ -8,7 +8,9 @@ typedef uint64x2_t m_f64, i_f64;
 
 enum { LANES_f32 = 4, LANES_f64 = 2 };
 #define U_f32 4
+#define G_f32 4
 #define U_f64 4
+#define G_f64 4
 
 INLINE v_f32 f32_load(const float *p) { return vld1q_f32(p); }
 INLINE v_f64 f64_load(const double *p) { return vld1q_f64(p); }

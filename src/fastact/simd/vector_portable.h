@@ -12,7 +12,9 @@ typedef uint64_t i_f64;
 
 enum { LANES_f32 = 1, LANES_f64 = 1 };
 #define U_f32 1
+#define G_f32 1
 #define U_f64 1
+#define G_f64 1
 
 INLINE i_f32 f32_to_bits(v_f32 a)
 {

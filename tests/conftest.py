@@ -1,0 +1,34 @@
+"""What every test gets: a seeded generator, and the certainty that the instruction set asked for runs."""
+
+import os
+
+import numpy as np
+import pytest
+
+import fastact
+
+
+def pytest_report_header():
+    return f"fastact: instruction set {fastact.get_isa()}, {fastact.get_num_threads()} threads"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def isa_asked_for():
+    """Where FASTACT_ISA is set, it must be what runs: no test may pass at another level."""
+    asked = os.environ.get("FASTACT_ISA")
+    if asked:
+        assert fastact.get_isa() == asked
+
+
+@pytest.fixture
+def rng(request):
+    """A generator seeded by the test's name: a failure repeats itself."""
+    return np.random.default_rng(list(request.node.name.encode()))
+
+
+@pytest.fixture(autouse=True)
+def threads_kept():
+    """No test leaves another number of threads behind."""
+    before = fastact.get_num_threads()
+    yield
+    fastact.set_num_threads(before)

@@ -1,0 +1,317 @@
+"""fastact.nn: Dense and Sequential against backpropagation written out in float64, and against PyTorch."""
+
+import copy
+
+import numpy as np
+import pytest
+
+import fastact
+from fastact import nn
+
+ACTIVATIONS = [None, "sigmoid", "tanh", "relu", "leaky_relu"]
+CASES = [
+    *((activation, 0.01) for activation in ACTIVATIONS),
+    *(("leaky_relu", slope) for slope in (0.0, 1.5, -0.3, np.linspace(-0.5, 0.5, 7))),
+]
+
+
+def phi(name, Z, slope=0.01):
+    """φ(Z) and φ′(Z) in NumPy, from the definitions."""
+    if name is None:
+        return Z, np.ones_like(Z)
+    if name == "sigmoid":
+        Y = 1.0 / (1.0 + np.exp(-Z))
+        return Y, Y * (1.0 - Y)
+    if name == "tanh":
+        return np.tanh(Z), 1.0 / np.cosh(Z) ** 2
+    low = 0.0 if name == "relu" else slope
+    return np.where(Z > 0, Z, low * Z), np.where(Z > 0, 1.0, low)
+
+
+def reference(model, X, dY):
+    """Y, dX and the gradients [dW, db, …] of a model in float64."""
+    kept, A = [], X.astype(np.float64)
+    for layer in model.layers:
+        W, b = layer.W.astype(np.float64), layer.b.astype(np.float64)
+        Y, slope = phi(layer.activation, A @ W + b, layer.negative_slope)
+        kept.append((A, W, slope))
+        A = Y
+    gradients, G = [], dY.astype(np.float64)
+    for A_in, W, slope in reversed(kept):
+        dZ = G * slope
+        gradients = [A_in.T @ dZ, dZ.sum(axis=0), *gradients]
+        G = dZ @ W.T
+    return A, G, gradients
+
+
+def network(activation, dtype, slope=0.01, seed=3):
+    layers = [nn.Dense(5, 7, activation, slope, dtype=dtype), nn.Dense(7, 6, activation, slope, dtype=dtype)]
+    model = nn.Sequential([*layers, nn.Dense(6, 3, dtype=dtype)], seed=seed)
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        layer.b = rng.standard_normal(layer.out_features)
+    return model
+
+
+def close(got, wanted, dtype):
+    """Equal but for the rounding of sums of a few dozen terms, relative to the largest element."""
+    assert got.dtype == dtype
+    assert np.abs(got - wanted).max() <= 32 * np.finfo(dtype).eps * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("activation", "slope"), CASES)
+def test_forward_and_backward(activation, slope, dtype):
+    rng = np.random.default_rng(0)
+    if np.ndim(slope):
+        model = nn.Sequential([nn.Dense(5, 7, activation, slope, dtype=dtype), nn.Dense(7, 3, dtype=dtype)], seed=3)
+    else:
+        model = network(activation, dtype, slope)
+    X, dY = rng.standard_normal((9, 5)).astype(dtype), rng.standard_normal((9, 3)).astype(dtype)
+    X_before, dY_before = X.copy(), dY.copy()
+    Y, dX, gradients = reference(model, X, dY)
+    close(model.forward(X), Y, dtype)
+    for _ in range(2):  # the backward pass destroys nothing that it needs
+        close(model.backward(dY), dX, dtype)
+        for parameter, wanted in zip(model.parameters(), gradients, strict=True):
+            close(parameter.gradient, wanted, dtype)
+    close(model.forward(X), Y, dtype)
+    np.testing.assert_array_equal(X, X_before)
+    np.testing.assert_array_equal(dY, dY_before)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_pytorch_agrees(activation):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    rng = np.random.default_rng(0)
+    model = network(activation, np.float64)
+    X, dY = rng.standard_normal((9, 5)), rng.standard_normal((9, 3))
+    functions = {
+        None: lambda Z: Z,
+        "sigmoid": torch.sigmoid,
+        "tanh": torch.tanh,
+        "relu": torch.relu,
+        "leaky_relu": torch.nn.functional.leaky_relu,
+    }
+    tensors = [torch.tensor(p.value, requires_grad=True) for p in model.parameters()]
+    A = X_tensor = torch.tensor(X, requires_grad=True)
+    for layer, W, b in zip(model.layers, tensors[::2], tensors[1::2], strict=True):
+        A = functions[layer.activation](A @ W + b)
+    A.backward(torch.tensor(dY))
+    close(model.forward(X), A.detach().numpy(), np.float64)
+    close(model.backward(dY), X_tensor.grad.numpy(), np.float64)
+    for parameter, tensor in zip(model.parameters(), tensors, strict=True):
+        close(parameter.gradient, tensor.grad.numpy(), np.float64)
+
+
+def test_rows_may_change_from_call_to_call():
+    rng = np.random.default_rng(0)
+    model = network("tanh", np.float32)
+    for rows in (8, 3, 12, 1, 0, 12):
+        X, dY = rng.standard_normal((rows, 5)), rng.standard_normal((rows, 3))
+        Y, dX, _ = reference(model, X, dY)
+        np.testing.assert_allclose(model.forward(X), Y, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(model.backward(dY), dX, rtol=0, atol=1e-5)
+
+
+def test_buffers_of_fewer_rows_are_views_of_the_larger():
+    layer = network("relu", np.float32).layers[0]
+    whole = layer.forward(np.ones((8, 5), np.float32))
+    assert np.shares_memory(whole, layer.forward(np.ones((3, 5), np.float32)))
+
+
+@pytest.mark.parametrize("make", [lambda X: X[::-1], lambda X: np.asfortranarray(X), lambda X: X.astype(">f4"),
+                                  lambda X: X.astype(np.float64), lambda X: X.tolist()])
+def test_forward_takes_any_layout_and_real_type(make):
+    model = network("sigmoid", np.float32)
+    X = np.random.default_rng(0).standard_normal((6, 5)).astype(np.float32)
+    wanted = model.predict(np.ascontiguousarray(np.asarray(make(X), dtype=np.float32)))
+    np.testing.assert_array_equal(model.predict(make(X)), wanted)
+    np.testing.assert_array_equal(model.forward(make(X)), wanted)
+
+
+def test_integer_input():
+    model = network("relu", np.float32)
+    X = np.arange(20).reshape(4, 5) % 7
+    for dtype in (np.int64, np.uint8, np.float16):
+        np.testing.assert_array_equal(model.predict(X.astype(dtype)), model.predict(X.astype(np.float32)))
+
+
+def test_predict_gives_an_array_of_its_own():
+    model = network("relu", np.float32)
+    first = model.predict(np.ones((4, 5)))
+    kept = first.copy()
+    model.predict(np.zeros((4, 5)))
+    model.forward(np.zeros((4, 5)))
+    np.testing.assert_array_equal(first, kept)
+    assert first.base is None
+    assert model.predict(np.ones((0, 5))).shape == (0, 3)
+
+
+def test_the_kernels_do_the_work(monkeypatch):
+    """A wrong kernel makes a wrong layer: nothing is computed beside them."""
+    model = network("relu", np.float32)
+    X = np.ones((2, 5))
+    right = model.predict(X)
+    monkeypatch.setattr(fastact, "relu", lambda x, out=None: np.abs(x, out=out))
+    assert not np.array_equal(model.predict(X), right)
+
+
+# Weights
+
+def test_seed_decides_the_weights():
+    W = [network("relu", np.float32, seed=seed).layers[0].W for seed in (3, 3, 4)]
+    np.testing.assert_array_equal(W[0], W[1])
+    assert not np.array_equal(W[0], W[2])
+    model = network("relu", np.float64, seed=3)
+    np.testing.assert_array_equal(model.layers[0].W.astype(np.float32), W[0])
+    assert not np.array_equal(model.layers[0].W[:5, :5], model.layers[1].W[:5, :5])
+
+
+@pytest.mark.parametrize(
+    ("activation", "init", "slope", "variance"),
+    [
+        (None, None, 0.01, 2 / 700),
+        ("sigmoid", None, 0.01, 2 / 700),
+        ("tanh", None, 0.01, 2 / 700),
+        ("relu", None, 0.5, 2 / 400),
+        ("leaky_relu", None, 0.5, 2 / (1.25 * 400)),
+        ("leaky_relu", "he_normal", 0.5, 2 / (1.25 * 400)),
+        ("leaky_relu", None, np.full(300, 0.5), 2 / (1.25 * 400)),
+        ("relu", "glorot_normal", 0.01, 2 / 700),
+        ("tanh", "he_uniform", 0.5, 2 / 400),
+    ],
+)
+def test_initialisers(activation, init, slope, variance):
+    layer = nn.Sequential([nn.Dense(400, 300, activation, slope, init)], seed=1).layers[0]
+    assert layer.W.var() == pytest.approx(variance, rel=0.02)
+    assert abs(layer.W.mean()) < 4 * np.sqrt(variance / layer.W.size)
+    if "normal" in (init or ""):
+        assert np.abs(layer.W).max() > 3.5 * np.sqrt(variance)
+    else:
+        assert np.abs(layer.W).max() <= np.sqrt(3 * variance) * (1 + 1e-6)
+    assert not layer.b.any()
+
+
+def test_own_initialiser():
+    layer = nn.Dense(2, 3, init=lambda rng, shape, negative_slope: np.full(shape, 0.5))
+    assert (nn.Sequential([layer], seed=0).layers[0].W == 0.5).all()
+    wrong = nn.Dense(2, 3, init=lambda rng, shape, negative_slope: np.zeros((3, 2)))
+    with pytest.raises(ValueError, match=r"W must have shape \(2, 3\), got \(3, 2\)"):
+        nn.Sequential([wrong])
+
+
+def test_layers_that_have_weights_keep_them():
+    trained = network("relu", np.float32)
+    kept = trained.layers[0].W.copy()
+    nn.Sequential([trained.layers[0], nn.Dense(7, 2)], seed=99)
+    np.testing.assert_array_equal(trained.layers[0].W, kept)
+
+
+def test_assigned_weights_are_copied_into_the_layer():
+    layer = nn.Dense(2, 2)
+    assert not layer.initialized
+    with pytest.raises(RuntimeError, match="no W yet"):
+        _ = layer.W
+    with pytest.raises(RuntimeError, match="no W yet"):
+        layer.forward(np.ones((1, 2), np.float32))
+    values = np.eye(2)
+    layer.W, layer.b = values, [0, 0]
+    held = layer.W
+    layer.W = 2 * values
+    assert layer.W is held and (held == 2 * values).all() and (values == np.eye(2)).all()
+    with pytest.raises(ValueError, match=r"W must have shape \(2, 2\), got \(2,\)"):
+        layer.W = [1, 2]
+
+
+def test_copies_are_independent():
+    model = network("tanh", np.float32)
+    X = np.ones((2, 5))
+    before = model.predict(X)
+    twin, wide = copy.deepcopy(model), model.astype(np.float64)
+    assert wide.dtype == np.float64 and wide.predict(X).dtype == np.float64
+    np.testing.assert_allclose(wide.predict(X), before, rtol=1e-5)
+    for other in (twin, wide):
+        other.layers[0].W = np.zeros((5, 7))
+    np.testing.assert_array_equal(model.predict(X), before)
+
+
+# Errors
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ((0, 3), ValueError, "in_features must be at least 1, got 0"),
+        ((3, 2.5), TypeError, "out_features must be an integer, got 2.5"),
+        ((3, True), TypeError, "out_features must be an integer, got True"),
+        ((3, 2, "swish"), ValueError, "activation must be one of None, 'sigmoid', 'tanh', .*; got 'swish'"),
+        ((3, 2, []), ValueError, "activation must be one of"),
+        ((3, 2, "leaky_relu", np.nan), ValueError, "negative_slope must be finite in float32"),
+        ((3, 2, "leaky_relu", 1e300), ValueError, "negative_slope must be finite in float32"),
+        ((3, 2, "leaky_relu", [0.1] * 3), ValueError, r"negative_slope must be .* shape \(2,\), got shape \(3,\)"),
+        ((3, 2, "leaky_relu", "steep"), TypeError, "negative_slope must hold real numbers"),
+        ((3, 2, None, 0.01, "zeros"), ValueError, "init must be one of 'glorot_uniform', .*; got 'zeros'"),
+        ((3, 2, None, 0.01, None, np.float16), TypeError, "dtype must be float32 or float64"),
+        ((3, 2, None, 0.01, None, "float"), None, None),
+        ((3, 2, None, 0.01, None, "int32"), TypeError, "dtype must be float32 or float64, got 'int32'"),
+    ],
+)
+def test_wrong_layers(arguments, error, words):
+    if error is None:
+        assert nn.Dense(*arguments).dtype == np.float64
+        return
+    with pytest.raises(error, match=words):
+        nn.Dense(*arguments)
+
+
+def test_wrong_models():
+    with pytest.raises(ValueError, match="at least one layer"):
+        nn.Sequential([])
+    with pytest.raises(TypeError, match=r"layers\[1\] must be a Dense, got 'relu'"):
+        nn.Sequential([nn.Dense(2, 2), "relu"])
+    with pytest.raises(ValueError, match=r"layers\[1\] must have in_features=3.*Dense\(4, 2\)"):
+        nn.Sequential([nn.Dense(2, 3), nn.Dense(4, 2)])
+    with pytest.raises(ValueError, match="one dtype"):
+        nn.Sequential([nn.Dense(2, 3), nn.Dense(3, 2, dtype=np.float64)])
+    layer = nn.Dense(2, 2)
+    with pytest.raises(ValueError, match="stands in the list twice"):
+        nn.Sequential([layer, layer])
+    for seed in (-1, "zero", 1.5):
+        with pytest.raises(ValueError, match="seed must be an integer of at least 0"):
+            nn.Sequential([nn.Dense(2, 2)], seed=seed)
+
+
+def test_wrong_operands():
+    model = network("relu", np.float32)
+    with pytest.raises(RuntimeError, match="backward needs a forward pass first"):
+        model.backward(np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"X must have shape \(rows, 5\), got \(2, 4\)"):
+        model.forward(np.ones((2, 4)))
+    with pytest.raises(ValueError, match=r"got \(5,\); for a single row pass X\[np.newaxis, :\]"):
+        model.forward(np.ones(5))
+    with pytest.raises(TypeError, match="X must hold real numbers, got dtype complex128"):
+        model.forward(np.ones((2, 5), complex))
+    with pytest.raises(TypeError, match="X must hold real numbers, got dtype <U1"):
+        model.forward([["a"] * 5])
+    with pytest.raises(ValueError, match="X must be an array of numbers"):
+        model.forward([[1, 2], [3]])
+    model.forward(np.ones((2, 5)))
+    with pytest.raises(ValueError, match="dY must have the 2 rows of the last forward pass, got 3"):
+        model.backward(np.ones((3, 3)))
+    with pytest.raises(ValueError, match=r"dY must have shape \(rows, 3\), got \(2, 5\)"):
+        model.backward(np.ones((2, 5)))
+    with pytest.raises(TypeError, match="X must have dtype float32, got float64"):
+        model.layers[0].forward(np.ones((2, 5)))
+
+
+def test_repr_and_summary(capsys):
+    assert repr(nn.Dense(3, 2)) == "Dense(3, 2)"
+    layer = nn.Dense(3, 2, "leaky_relu", 0.2, "he_normal", np.float64)
+    assert repr(layer) == "Dense(3, 2, activation='leaky_relu', negative_slope=0.2, init='he_normal', dtype=float64)"
+    model = network("relu", np.float32)
+    assert repr(model).startswith("Sequential([\n    Dense(5, 7, activation='relu'),\n")
+    assert model.parameter_count == 5 * 7 + 7 + 7 * 6 + 6 + 6 * 3 + 3
+    model.summary()
+    printed = capsys.readouterr().out
+    assert "Dense(7, 6, activation='relu')" in printed and "111 parameters, float32" in printed
+    assert [p.name for p in model.parameters()][:3] == ["layers[0].W", "layers[0].b", "layers[1].W"]

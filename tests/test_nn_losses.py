@@ -1,0 +1,186 @@
+"""fastact.nn: losses against SciPy and closed forms, optimisers against their formulas, initial errors."""
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp, softmax
+
+from fastact import nn
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, 1e4])
+def test_softmax_cross_entropy(dtype, scale):
+    rng = np.random.default_rng(0)
+    Y = (scale * rng.standard_normal((40, 7))).astype(dtype)
+    labels = rng.integers(0, 7, 40)
+    value, dY = nn.softmax_cross_entropy(Y, labels)
+    exact = Y.astype(np.float64)
+    assert value == pytest.approx(np.mean(logsumexp(exact, axis=1) - exact[np.arange(40), labels]),
+                                  rel=8 * float(np.finfo(dtype).eps))
+    wanted = (softmax(exact, axis=1) - np.eye(7)[labels]) / 40
+    assert dY.dtype == dtype
+    np.testing.assert_allclose(dY, wanted, rtol=0, atol=16 * np.finfo(dtype).eps / 40)
+    same = nn.softmax_cross_entropy(Y, np.eye(7)[labels])
+    assert same[0] == value
+    np.testing.assert_array_equal(same[1], dY)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_softmax_cross_entropy_of_huge_logits(dtype):
+    big = np.finfo(dtype).max / 2
+    value, dY = nn.softmax_cross_entropy(np.array([[big, 0, -big], [-big, big, 0]], dtype), [0, 1])
+    assert value == 0.0 and not dY.any()
+    value, dY = nn.softmax_cross_entropy(np.array([[big, -big]], dtype), [1])
+    assert value == pytest.approx(2 * float(big), rel=1e-6)
+    np.testing.assert_array_equal(dY, [[1, -1]])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_mse(dtype):
+    rng = np.random.default_rng(0)
+    Y, T = rng.standard_normal((2, 11, 4)).astype(dtype)
+    value, dY = nn.mse(Y, T)
+    assert value == pytest.approx(np.mean((Y.astype(float) - T) ** 2), rel=8 * float(np.finfo(dtype).eps))
+    np.testing.assert_allclose(dY, 2 * (Y.astype(float) - T) / 44, rtol=4 * np.finfo(dtype).eps)
+    assert nn.mse(np.float32([[1e30]]), [0])[0] == pytest.approx(1e60, rel=1e-6)
+    assert nn.mse(Y[:, :1], T[:, 0])[0] == nn.mse(Y[:, :1], T[:, :1])[0]
+
+
+@pytest.mark.parametrize("loss", [nn.softmax_cross_entropy, nn.mse])
+def test_gradient_is_the_derivative(loss):
+    rng = np.random.default_rng(1)
+    Y = rng.standard_normal((3, 4))
+    targets = [0, 3, 1] if loss is nn.softmax_cross_entropy else rng.standard_normal((3, 4))
+    _, dY = loss(Y, targets)
+    for place in np.ndindex(Y.shape):
+        step = np.zeros_like(Y)
+        step[place] = 1e-3
+        values = [loss(Y + multiple * step, targets)[0] for multiple in (-2, -1, 1, 2)]
+        difference = (8 * (values[2] - values[1]) - (values[3] - values[0])) / 12e-3
+        assert difference == pytest.approx(dY[place], rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("targets", "error", "words"),
+    [
+        ([0, 3], ValueError, r"targets must hold labels from 0 to 2 .*targets\[1\] is 3"),
+        ([-1, 0], ValueError, r"targets\[0\] is -1"),
+        ([0.0, 1.0], TypeError, "integer labels, got dtype float64"),
+        ([0], ValueError, "one entry for each of the 2 rows of X, got 1"),
+        (0, ValueError, "one entry for each of the 2 rows"),
+        ([[0], [1]], ValueError, r"pass targets.ravel\(\)"),
+        ([[0, 1, 1], [1, 0, 0]], ValueError, r"one-hot .*targets\[0\] is \[0 1 1\]"),
+        ([[0.5, 0.5, 0], [1, 0, 0]], ValueError, "one-hot"),
+        ([[2, 0, 0], [1, 0, 0]], ValueError, "one-hot"),
+        ([[np.nan, 0, 0], [1, 0, 0]], ValueError, "one-hot"),
+        (["a", "b"], TypeError, "real numbers"),
+        ([[0, 1], [1, 0]], ValueError, r"shape \(2, 3\), got shape \(2, 2\)"),
+    ],
+)
+def test_wrong_labels(targets, error, words):
+    with pytest.raises(error, match=words):
+        nn.softmax_cross_entropy(np.zeros((2, 3)), targets)
+
+
+def test_wrong_real_targets():
+    with pytest.raises(ValueError, match=r"targets must have the shape of the outputs, \(2, 3\), got \(2,\)"):
+        nn.mse(np.zeros((2, 3)), [1, 2])
+    with pytest.raises(ValueError, match=r"targets must be finite, but targets\[1, 0\] is nan"):
+        nn.mse(np.zeros((2, 1)), [1, np.nan])
+    with pytest.raises(ValueError, match="Y must have shape"):
+        nn.mse(np.zeros(3), [1, 2, 3])
+
+
+# Optimisers
+
+def formula(name, w, gradients):
+    """The textbook formula, out of place and in float64."""
+    w, v, m, s = w.astype(float), 0.0, 0.0, 0.0
+    for t, g in enumerate(np.asarray(gradients, float), start=1):
+        if name == "sgd":
+            w = w - 0.05 * g
+        elif name == "momentum":
+            v = 0.9 * v + g
+            w = w - 0.05 * v
+        else:
+            m, s = 0.8 * m + 0.2 * g, 0.99 * s + 0.01 * g**2
+            w = w - 0.05 * (m / (1 - 0.8**t)) / (np.sqrt(s / (1 - 0.99**t)) + 1e-6)
+    return w
+
+
+OPTIMIZERS = {
+    "sgd": lambda: nn.SGD(0.05),
+    "momentum": lambda: nn.SGD(0.05, momentum=0.9),
+    "adam": lambda: nn.Adam(0.05, 0.8, 0.99, 1e-6),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("shape", [(1,), (3, 5), (200, 123), (16384,), (16385,)])
+def test_optimizers(name, shape, dtype):
+    rng = np.random.default_rng(0)
+    w = rng.standard_normal(shape).astype(dtype)
+    gradients = rng.standard_normal((5, *shape)).astype(dtype)
+    wanted = formula(name, w, gradients)
+    optimizer, g = OPTIMIZERS[name](), np.empty_like(w)
+    for gradient in gradients:
+        g[...] = gradient
+        optimizer.step([nn.Parameter("w", w, g)])
+    np.testing.assert_array_equal(g, gradients[-1])
+    np.testing.assert_allclose(w, wanted, rtol=0, atol=40 * np.finfo(dtype).eps)
+    assert optimizer.steps == 5
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_pytorch_takes_the_same_steps(name):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    rng = np.random.default_rng(0)
+    w, g = rng.standard_normal((2, 6, 4))
+    tensor = torch.tensor(w.copy(), requires_grad=True)
+    theirs = {
+        "sgd": lambda: torch.optim.SGD([tensor], 0.05),
+        "momentum": lambda: torch.optim.SGD([tensor], 0.05, momentum=0.9),
+        "adam": lambda: torch.optim.Adam([tensor], 0.05, (0.8, 0.99), 1e-6),
+    }[name]()
+    ours = OPTIMIZERS[name]()
+    for _ in range(50):
+        g[...] = rng.standard_normal(g.shape)
+        tensor.grad = torch.tensor(g.copy())
+        theirs.step()
+        ours.step([nn.Parameter("w", w, g)])
+    np.testing.assert_allclose(w, tensor.detach().numpy(), rtol=0, atol=1e-12)
+
+
+def test_state_stays_with_the_parameters():
+    optimizer = nn.SGD(0.1, momentum=0.9)
+    first, second = ([nn.Parameter("w", np.zeros(2), np.ones(2))] for _ in range(2))
+    optimizer.step(first)
+    optimizer.step(first)
+    assert optimizer.state["velocity"][0].tolist() == [1.9, 1.9] and optimizer.steps == 2
+    optimizer.step(second)
+    assert optimizer.state["velocity"][0].tolist() == [1.0, 1.0] and optimizer.steps == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: nn.SGD(0), ValueError, "learning_rate must be above 0 and finite, got 0"),
+        (lambda: nn.SGD(np.nan), ValueError, "learning_rate must be above 0"),
+        (lambda: nn.SGD(np.inf), ValueError, "learning_rate must be above 0"),
+        (lambda: nn.SGD("0.1"), TypeError, "learning_rate must be a number, got '0.1'"),
+        (lambda: nn.SGD(0.1, momentum=1), ValueError, "momentum must be at least 0 and below 1, got 1"),
+        (lambda: nn.Adam(beta_1=-0.1), ValueError, "beta_1 must be at least 0 and below 1"),
+        (lambda: nn.Adam(beta_2=1.0), ValueError, "beta_2 must be"),
+        (lambda: nn.Adam(epsilon=0), ValueError, "epsilon must be above 0"),
+    ],
+)
+def test_wrong_optimizers(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
+
+
+def test_names_say_the_settings():
+    assert repr(nn.SGD(0.1, 0.9)) == "SGD(learning_rate=0.1, momentum=0.9)"
+    assert repr(nn.Adam()) == "Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-08)"
+    assert repr(nn.mse) == "<loss mse>"

@@ -1,0 +1,269 @@
+"""The passes among NumPy's types and other libraries' arrays: they behave as np.tanh does."""
+
+import importlib.util
+import inspect
+import pydoc
+
+import numpy as np
+import pytest
+from passes import F4, F8, PASSES, assert_same_bits, each_pass, points
+
+import fastact
+
+HALF = np.dtype("f2")
+
+
+def installed(name):
+    return pytest.mark.skipif(importlib.util.find_spec(name) is None, reason=f"{name} is not installed")
+
+
+@each_pass
+@pytest.mark.parametrize("kind", ["?", "b", "B", "h", "H", "i", "I", "l", "L", "q", "Q"])
+def test_integers_and_bool(p, kind):
+    """11 types: the result's type is np.tanh's, the value that of the input converted to it; arrays and scalars."""
+    x = np.array([0, 1, 1, 0, 1], kind)
+    want = np.tanh(x).dtype
+    arrays = [x for _ in p.arguments]
+    got = p(*arrays)
+    assert got.dtype == want
+    assert_same_bits(got, p(*(a.astype(want) for a in arrays)))
+    assert type(p(*(x[1] for _ in arrays))) is want.type
+    out = np.empty(5, F8)
+    assert p(*arrays, out=out) is out
+    np.testing.assert_array_equal(out, got)
+
+
+@each_pass
+def test_python_numbers_and_lists(p):
+    """Alone they are float64 (bool: what np.tanh makes of it); beside an array they are weak; lists become arrays."""
+    n = len(p.arguments)
+    for number in (0.5, 1, -2):
+        got = p(*[number] * n)
+        assert type(got) is np.float64
+        np.testing.assert_array_equal(got, p(*[np.float64(number)] * n))
+    assert type(p(*[True] * n)) is type(np.tanh(True))
+    assert_same_bits(p(*[[0.5, -1.0]] * n), p(*[np.array([0.5, -1.0])] * n))
+    assert_same_bits(p(*[[[1], [2]]] * n), p(*[np.array([[1.0], [2.0]])] * n))
+    for dtype in (HALF, F4, F8):
+        x = np.array([0.25, 0.5, 0.75], dtype)
+        if n == 2:
+            assert_same_bits(p(2.0, x), p(np.full(3, 2, dtype), x))
+            assert_same_bits(p(x, 1), p(x, np.full(3, 1, dtype)))
+        for slope in (0.25, 1, True, np.array(0.25, dtype), np.full(3, 0.25, dtype)) if p.slope else ():
+            assert p(*[-x] * n, slope=slope).dtype == dtype
+
+
+@pytest.mark.parametrize("kind", ["", "_derivative", "_backward"])
+def test_slope_is_rounded_to_the_array_type(kind):
+    """0.1, exact in no type, with 3 array types: that of 0.1 rounded first; past the range refused."""
+    p = next(p for p in PASSES if p.name == "leaky_relu" + kind)
+    for dtype in (HALF, F4, F8):
+        arrays = [np.array([-3, -7, 5], dtype)] * len(p.arguments)
+        assert_same_bits(p(*arrays, slope=0.1), p(*arrays, slope=np.full(3, 0.1, dtype)))
+        assert p(*arrays, slope=0.1).dtype == dtype
+    for dtype, slope in ((HALF, 1e5), (F4, 1e39)):
+        with pytest.raises(ValueError, match="negative_slope"):
+            p(*[np.array([-1], dtype)] * len(p.arguments), slope=slope)
+
+
+@each_pass
+def test_mixed_types(p):
+    """float16, float32, float64 and integers in pairs: NumPy's common type, the values of the converted inputs."""
+    if p.kind != "backward" and not p.slope:
+        pytest.skip("one input")
+    types = [HALF, F4, F8, np.dtype("i1"), np.dtype("i4")]
+    for first in types:
+        for second in types:
+            a, b = np.array([1, -2, 3], first), np.array([1, 0, 0], second)
+            common = np.result_type(first, second)
+            if common.kind == "i":
+                common = np.tanh(np.zeros(1, common)).dtype
+            if p.kind == "backward":
+                assert_same_bits(p(a, b), p(a.astype(common), b.astype(common)))
+            else:
+                assert_same_bits(p(a, slope=b), p(a.astype(common), slope=b.astype(common)))
+
+
+@each_pass
+def test_float16(p, rng):
+    """All 65,536 inputs (for backward passes as dy with random y, and as y with random dy): float32, rounded once."""
+    every = np.arange(2**16, dtype=np.uint16).view(HALF)
+    sets = [(every,)]
+    if p.kind == "backward":
+        low, high = p.activation.y_range
+        other = rng.uniform(low, high, every.size).astype(HALF)
+        sets = [(every, other), (other, every), (every, rng.permutation(every))]
+    for arrays in sets:
+        for slope in (0.1, 0.0, 3.0) if p.slope else (None,):
+            rounded = None if slope is None else float(HALF.type(slope))
+            with np.errstate(all="ignore"):
+                want = p(*(a.astype(F4) for a in arrays), slope=rounded).astype(HALF)
+            with np.errstate(all="raise"):
+                got = p(*arrays, slope=slope)
+            assert got.dtype == HALF
+            nan = np.isnan(want)
+            np.testing.assert_array_equal(np.isnan(got), nan)
+            assert_same_bits(got[~nan], want[~nan])
+            assert_same_bits(p(*(a[::-2] for a in arrays), slope=slope), got[::-2], "strided")
+            fresh = [a.copy() for a in arrays]
+            assert p(*fresh, slope=slope, out=fresh[-1]) is fresh[-1]
+            assert_same_bits(fresh[-1], got, "in place")
+
+
+class Tagged(np.ndarray):
+    """A subclass that carries something of its own."""
+
+    def __array_finalize__(self, source):
+        self.tag = getattr(source, "tag", None)
+
+
+@each_pass
+def test_subclass(p):
+    """A subclass comes back as itself with what it carries, as a plain array with subok=False; `out` may be one."""
+    x = np.array([0.25, 0.5, 0.75], F4).view(Tagged)
+    x.tag = "kept"
+    arrays = [x] * len(p.arguments)
+    plain = p(*(np.asarray(a) for a in arrays))
+    got = p(*arrays)
+    assert type(got) is Tagged and got.tag == "kept"
+    assert_same_bits(np.asarray(got), plain)
+    assert type(p(*arrays, subok=False)) is np.ndarray
+    out = np.zeros(3, F4).view(Tagged)
+    assert p(*arrays, out=out) is out
+    assert_same_bits(np.asarray(out), plain)
+
+
+@each_pass
+def test_masked_array(p):
+    """The mask is kept and the visible values are right."""
+    x = np.ma.array([0.25, 0.5, 0.75, 0.1], mask=[0, 1, 0, 0], dtype=F4)
+    got = p(*[x] * len(p.arguments))
+    assert isinstance(got, np.ma.MaskedArray)
+    np.testing.assert_array_equal(np.ma.getmaskarray(got), x.mask)
+    np.testing.assert_array_equal(got.compressed(), p(*[x.compressed()] * len(p.arguments)))
+
+
+@each_pass
+def test_memmap(p, tmp_path, rng):
+    """A file's array as input and as `out`: the file holds the result; a read-only map is refused."""
+    (x,) = points(next(q for q in PASSES if q.name == "tanh"), F4, 1000, rng)
+    x = np.abs(np.nan_to_num(x, nan=1, posinf=1, neginf=0)).clip(0, 1)
+    path = tmp_path / "x.bin"
+    x.tofile(path)
+    mapped = np.memmap(path, F4, "r+")
+    arrays = [mapped] * len(p.arguments)
+    want = p(*[x] * len(p.arguments))
+    assert_same_bits(np.asarray(p(*arrays)), want)
+    assert p(*arrays, out=mapped) is mapped
+    mapped.flush()
+    assert np.fromfile(path, F4).tobytes() == want.tobytes()
+    locked = np.memmap(path, F4, "r")
+    with pytest.raises(ValueError, match="read-only"):
+        p(*[locked] * len(p.arguments), out=locked)
+
+
+class Recorder:
+    """An array type of another library: NumPy must hand it the call."""
+
+    __array_priority__ = 100
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        return ufunc.__name__, method, len(inputs), sorted(options)
+
+
+@each_pass
+def test_array_ufunc(p):
+    """An object with __array_ufunc__, as any input or as out, gets the ufunc, with only the options given."""
+    mine = Recorder()
+    x = np.ones(3, F4)
+    n = len(p.arguments)
+    inputs = n + p.slope
+    for k in range(n):
+        arrays = [mine if j == k else x for j in range(n)]
+        assert p(*arrays) == (p.name, "__call__", inputs, [])
+        assert p(*arrays, where=x > 0) == (p.name, "__call__", inputs, ["where"])
+    assert p(*[x] * n, out=mine) == (p.name, "__call__", inputs, ["out"])
+    if p.slope:
+        assert p(*[x] * n, slope=mine) == (p.name, "__call__", inputs, [])
+
+
+class Refuser:
+    __array_ufunc__ = None
+
+
+@each_pass
+def test_array_ufunc_none(p):
+    """__array_ufunc__ = None means no: TypeError."""
+    with pytest.raises(TypeError):
+        p(*[Refuser()] * len(p.arguments))
+
+
+class ArrayLike:
+    def __array__(self, dtype=None, copy=None):
+        return np.array([0.25, 0.5], F4 if dtype is None else dtype)
+
+
+@each_pass
+def test_array_method_and_buffer(p):
+    """Objects with __array__, and buffers (array.array, memoryview): read as the arrays they are."""
+    want = p(*[np.array([0.25, 0.5], F4)] * len(p.arguments))
+    assert_same_bits(p(*[ArrayLike()] * len(p.arguments)), want)
+    assert_same_bits(p(*[memoryview(np.array([0.25, 0.5], F4))] * len(p.arguments)), want)
+
+
+@installed("pandas")
+@each_pass
+def test_pandas(p):
+    """A Series and a DataFrame keep index, columns and name."""
+    import pandas as pd
+
+    series = pd.Series(np.array([0.25, 0.5], F4), index=["a", "b"], name="s")
+    got = p(*[series] * len(p.arguments))
+    assert isinstance(got, pd.Series) and list(got.index) == ["a", "b"] and got.name == "s"
+    frame = pd.DataFrame({"u": [0.25, 0.5], "v": [0.1, 0.9]}, index=[3, 4])
+    got = p(*[frame] * len(p.arguments))
+    assert isinstance(got, pd.DataFrame) and list(got.columns) == ["u", "v"] and list(got.index) == [3, 4]
+    assert_same_bits(got.to_numpy(), np.array(p(*[frame.to_numpy()] * len(p.arguments))))
+
+
+@installed("xarray")
+@each_pass
+def test_xarray(p):
+    """Dimensions and coordinates are kept."""
+    import xarray as xr
+
+    array = xr.DataArray(np.array([[0.25, 0.5]], F4), dims=("r", "c"), coords={"c": [7, 8]})
+    got = p(*[array] * len(p.arguments))
+    assert isinstance(got, xr.DataArray) and got.dims == ("r", "c") and list(got.c) == [7, 8]
+    assert_same_bits(got.to_numpy(), p(*[array.to_numpy()] * len(p.arguments)))
+
+
+@installed("dask")
+@each_pass
+def test_dask(p):
+    """Lazy, chunk by chunk, the same bits."""
+    da = pytest.importorskip("dask.array")
+    x = np.linspace(0, 1, 1000, dtype=F4)
+    lazy = p(*[da.from_array(x, chunks=130)] * len(p.arguments))
+    assert isinstance(lazy, da.Array) and lazy.dtype == F4
+    assert_same_bits(lazy.compute(), p(*[x] * len(p.arguments)))
+
+
+@each_pass
+def test_signature_and_docstring(p):
+    """12 signatures as the contract states them, then the ufunc options by keyword; a docstring that help() shows."""
+    signature = inspect.signature(p.function)
+    names = [*p.arguments, *(["negative_slope"] if p.slope else []), "out"]
+    assert list(signature.parameters)[: len(names)] == names
+    assert signature.parameters["out"].default is None
+    if p.slope:
+        assert signature.parameters["negative_slope"].default == 0.01
+    options = {"where": True, "dtype": None, "casting": "same_kind", "order": "K", "subok": True}
+    rest = {name: a for name, a in signature.parameters.items() if name not in names}
+    assert {name: a.default for name, a in rest.items()} == options
+    assert all(a.kind is a.KEYWORD_ONLY for a in rest.values())
+    assert p.function.__name__ == p.name and p.function.__module__.startswith("fastact")
+    for section in ("Parameters", "Returns", "Raises", "Examples"):
+        assert section in p.function.__doc__
+    assert p.name in pydoc.render_doc(p.function)
+    assert p.name in fastact.__all__

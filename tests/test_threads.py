@@ -1,0 +1,242 @@
+"""Threads: the same bits for every number of them, from many Python threads, after a fork; and how many there are."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from passes import F4, PASSES, assert_same_bits, each_dtype, each_pass, points
+
+import fastact
+
+SIZES = [16383, 16384, 16385, 32767, 32768, 32769, 65536, 65537, 131071, 131072, 131073, 1_000_003]
+
+
+def run(script, timeout=60, **environment):
+    """A fresh Python that runs `script`; what it printed."""
+    env = {name: value for name, value in os.environ.items() if name not in ("OMP_NUM_THREADS", "FASTACT_NUM_THREADS")}
+    env |= environment
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=timeout, env=env)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@each_dtype
+@each_pass
+def test_same_bits(p, dtype, rng):
+    """12 sizes around the tiles and the grain, and a million and 3: 1, 2, 3 and 5 threads, in place and not."""
+    inputs = [np.resize(a, max(SIZES)) for a in points(p, dtype, 300_000, rng)]
+    for size in SIZES:
+        arrays = [a[:size] for a in inputs]
+        with fastact.num_threads(1):
+            want = p(*arrays)
+        for threads in (2, 3, 5) if size > 1_000_000 else (2,):
+            with fastact.num_threads(threads):
+                assert_same_bits(p(*arrays), want, f"{size} elements, {threads} threads")
+                fresh = [a.copy() for a in arrays]
+                assert_same_bits(p(*fresh, out=fresh[-1]), want, f"{size} elements in place, {threads} threads")
+
+
+def test_set_num_threads():
+    """1, 2, 7 and NumPy's integers are taken; 0, negatives, floats, strings, None refused, and nothing is changed."""
+    for n in (1, 2, 7, np.int64(3), np.uint8(2)):
+        fastact.set_num_threads(n)
+        assert fastact.get_num_threads() == n
+    for bad, error in [(0, ValueError), (-1, ValueError), (10**6, ValueError), (10**30, ValueError), (1.5, TypeError),
+                       (2.0, TypeError), ("2", TypeError), (None, TypeError)]:  # fmt: skip
+        with pytest.raises(error, match=r"\bn\b"):
+            fastact.set_num_threads(bad)
+        with pytest.raises(error, match=r"\bn\b"), fastact.num_threads(bad):
+            pass
+        assert fastact.get_num_threads() == 2
+
+
+def test_num_threads_restores():
+    """Nested three deep, left by an exception, and around set_num_threads: what was before comes back."""
+    fastact.set_num_threads(4)
+    with fastact.num_threads(1):
+        assert fastact.get_num_threads() == 1
+        with fastact.num_threads(3):
+            assert fastact.get_num_threads() == 3
+            with pytest.raises(KeyError), fastact.num_threads(2):
+                assert fastact.get_num_threads() == 2
+                raise KeyError
+            assert fastact.get_num_threads() == 3
+        assert fastact.get_num_threads() == 1
+    assert fastact.get_num_threads() == 4
+
+
+def test_num_threads_in_one_python_thread():
+    """The context manager is for the Python thread that entered it; the process's number is for the others."""
+    fastact.set_num_threads(2)
+    with fastact.num_threads(1), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(fastact.get_num_threads).result() == 2
+        assert fastact.get_num_threads() == 1
+
+
+def test_many_python_threads(rng):
+    """8 Python threads, 480 calls each, all passes, arrays of 3 to 300,000: every result is right."""
+    fastact.set_num_threads(2)
+    work = []
+    for p in PASSES:
+        for size in (3, 1000, 20_000, 300_000):
+            arrays = [np.resize(a, size) for a in points(p, F4, 20_000, rng)]
+            work.append((p, arrays, p(*arrays)))
+
+    def all_of_it(seed):
+        for i in np.random.default_rng(seed).permutation(len(work) * 10):
+            p, arrays, want = work[i % len(work)]
+            out = arrays[-1].copy()
+            args = [*arrays[:-1], out]
+            if p(*args, out=out).tobytes() != want.tobytes():
+                return p.name
+        return None
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(all_of_it, range(8))) == [None] * 8
+
+
+FORK = """
+import os, sys
+import numpy as np, fastact
+fastact.set_num_threads(2)
+x = np.random.default_rng(0).normal(0, 3, 2_000_000).astype("f4")
+want = fastact.tanh(x)
+child = os.fork()
+if child == 0:
+    right = True
+    for _ in range(3):
+        right &= fastact.tanh(x).tobytes() == want.tobytes()
+        right &= fastact.tanh_backward(x, want, out=x.copy()).shape == x.shape
+    os._exit(0 if right else 3)
+_, status = os.waitpid(child, 0)
+right = fastact.tanh(x).tobytes() == want.tobytes()
+sys.exit(os.waitstatus_to_exitcode(status) or (0 if right else 4))
+"""
+
+POOL = """
+import multiprocessing, sys
+import numpy as np, fastact
+
+def work(seed):
+    x = np.random.default_rng(seed).normal(0, 3, 500_000)
+    return float(fastact.sigmoid(x).sum())
+
+if __name__ == "__main__":
+    fastact.set_num_threads(2)
+    want = [work(seed) for seed in range(4)]
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        got = pool.map_async(work, range(4)).get(timeout=50)
+    sys.exit(0 if got == want else 3)
+"""
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+
+
+@needs_fork
+@pytest.mark.parametrize("script", [FORK, POOL], ids=["os.fork", "multiprocessing"])
+def test_fork_after_threads(script):
+    """Two ways to fork once threads have run: the children compute the right bits and end within a minute."""
+    run(script)
+
+
+@needs_fork
+def test_fork_while_python_threads_compute():
+    """20 forks while 3 Python threads compute: each child computes and ends."""
+    run(
+        "import os, sys, threading, warnings, numpy as np, fastact\n"
+        "warnings.simplefilter('ignore', DeprecationWarning)\n"
+        "fastact.set_num_threads(2)\n"
+        "x = np.linspace(-9, 9, 300_001); want = fastact.tanh(x).tobytes(); stop = False\n"
+        "def work():\n"
+        "    while not stop: fastact.tanh(x)\n"
+        "threads = [threading.Thread(target=work) for _ in range(3)]\n"
+        "[t.start() for t in threads]\n"
+        "codes = []\n"
+        "for _ in range(20):\n"
+        "    child = os.fork()\n"
+        "    if child == 0: os._exit(0 if fastact.tanh(x).tobytes() == want else 3)\n"
+        "    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+        "stop = True\n"
+        "[t.join() for t in threads]\n"
+        "sys.exit(max(codes))\n"
+    )
+
+
+SHOW = "import fastact; print(fastact.get_num_threads())"
+
+
+def test_environment():
+    """7 settings, each in a fresh Python: FASTACT_NUM_THREADS before OMP_NUM_THREADS before the processors."""
+    for environment, threads in [
+        ({"OMP_NUM_THREADS": "1"}, 1),
+        ({"OMP_NUM_THREADS": "3"}, 3),
+        ({"OMP_NUM_THREADS": "3,2"}, 3),
+        ({"FASTACT_NUM_THREADS": "5"}, 5),
+        ({"FASTACT_NUM_THREADS": "2", "OMP_NUM_THREADS": "4"}, 2),
+        ({"FASTACT_NUM_THREADS": ""}, None),
+        ({}, None),
+    ]:
+        got = int(run(SHOW, **environment))
+        if threads is not None:
+            assert got == threads, environment
+        elif hasattr(os, "sched_getaffinity"):
+            assert 1 <= got <= len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize("bad", ["0", "-1", "two", "1.5"])
+def test_environment_refused(bad):
+    """FASTACT_NUM_THREADS of 4 kinds that mean nothing: the import fails, the message names the variable and value."""
+    env = os.environ | {"FASTACT_NUM_THREADS": bad}
+    done = subprocess.run([sys.executable, "-c", SHOW], capture_output=True, text=True, timeout=60, env=env)
+    assert done.returncode != 0
+    assert "FASTACT_NUM_THREADS" in done.stderr.splitlines()[-1] and bad in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity mask")
+def test_affinity():
+    """Held to one processor, a process starts with one thread."""
+    script = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); " + SHOW
+    assert run(script) == "1"
+
+
+def progress_during(call):
+    """How often another Python thread comes round while `call` runs, if it gets the GIL only when the call lets go."""
+    interval = sys.getswitchinterval()
+    count = 0
+    stop = False
+
+    def other():
+        nonlocal count
+        while not stop:
+            count += 1
+            time.sleep(0.0002)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    try:
+        sys.setswitchinterval(1000)  # nobody is asked to give up the GIL
+        before = count
+        call()
+        return count - before
+    finally:
+        sys.setswitchinterval(interval)
+        stop = True
+        thread.join()
+
+
+@each_dtype
+@pytest.mark.parametrize("threads", [1, 2])
+def test_gil_is_released(dtype, threads):
+    """4,000,000 elements, one and two threads, contiguous and strided; the measure sees a call that holds the GIL."""
+    x = np.random.default_rng(0).normal(0, 3, 4_000_000).astype(dtype)
+    out = np.empty_like(x)
+    numbers = list(range(200_000, 0, -1)) * 3
+    assert progress_during(lambda: sorted(numbers)) == 0
+    with fastact.num_threads(threads):
+        assert progress_during(lambda: [fastact.tanh(x, out=out) for _ in range(10)]) > 3
+        assert progress_during(lambda: [fastact.tanh(x[::2], out=out[::2]) for _ in range(10)]) > 3
