@@ -60,12 +60,12 @@ def _tanh_derivative(x):
 ACTIVATIONS = [
     Activation(
         "sigmoid", _sigmoid, _sigmoid_derivative, lambda y: y * (1 - y),
-        bounds=(1.5, 4, 2), bounds_f8=(2, 4, 2), range_f4=(-105, 20), range_f8=(-746, 40),
+        bounds=(1.5, 2, 2), bounds_f8=(2, 2, 2), range_f4=(-105, 20), range_f8=(-746, 40),
         derivative_range_f4=(-105, 105), derivative_range_f8=(-746, 746), y_range=(0, 1),
     ),
     Activation(
         "tanh", lambda x: mpmath.tanh(_clip(x)), _tanh_derivative, lambda y: (1 - y) * (1 + y),
-        bounds=(1.36, 4, 2), bounds_f8=(2, 4, 2), range_f4=(-10, 10), range_f8=(-20, 20),
+        bounds=(1.36, 2, 2), bounds_f8=(2, 2, 2), range_f4=(-10, 10), range_f8=(-20, 20),
         derivative_range_f4=(-53, 53), derivative_range_f8=(-374, 374), y_range=(-1, 1),
     ),
     Activation(

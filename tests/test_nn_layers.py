@@ -104,6 +104,25 @@ def test_pytorch_agrees(activation):
         close(parameter.gradient, tensor.grad.numpy(), np.float64)
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_gradient_given_is_not_changed(activation):
+    rng = np.random.default_rng(0)
+    model = nn.Sequential([nn.Dense(5, 4, activation), nn.Dense(4, 3, activation)], seed=0)
+    X, dY = rng.standard_normal((9, 5)).astype(np.float32), rng.standard_normal((9, 3)).astype(np.float32)
+    kept = dY.copy()
+    Y, dX, _ = reference(model, X, dY)
+    close(model.forward(X), Y, np.float32)
+    close(model.backward(dY), dX, np.float32)
+    np.testing.assert_array_equal(dY, kept)
+
+
+def test_training_keeps_no_more_arrays_than_it_needs():
+    model = network("relu", np.float32)
+    model.fit(np.ones((9, 5)), np.ones((9, 3)), loss="mse", optimizer="sgd")
+    kept = [set(layer._buffers._arrays) for layer in model.layers]
+    assert kept == [{"Z"}, {"Z", "dX"}, {"Z", "dX"}]  # dZ is written over dX of the layer above
+
+
 def test_rows_may_change_from_call_to_call():
     rng = np.random.default_rng(0)
     model = network("tanh", np.float32)

@@ -31,7 +31,10 @@ static uint64_t random_bits(void) /* splitmix64 */
     return z ^ (z >> 31);
 }
 
-static double uniform(double low, double high) { return low + (high - low) * ((double)(random_bits() >> 11) * 0x1p-53); }
+static double uniform(double low, double high)
+{
+    return low + (high - low) * ((double)(random_bits() >> 11) * 0x1p-53);
+}
 
 static double normal(void) { return 3 * sqrt(-2 * log(uniform(0x1p-60, 1))) * cos(uniform(0, 2 * M_PI)); }
 
@@ -136,7 +139,9 @@ static long fill(const subject *s, int set, double *a, double *b, long n)
             static const double scales[] = {1, 0x1p-40, 0x1p-520, 0x1p500, 0x1p511, 0x1p-1022};
             const double y = uniform(-2, 2) * scales[random_bits() % 6];
             a[i] = uniform(-2, 2) * scales[random_bits() % 6];
-            b[i] = set < 3 ? y : set == 3 ? 1 - uniform(-2, 2) * 0x1p-30 : next(set == 4 ? 1 : -1, (int)uniform(-99, 99));
+            b[i] = set < 3    ? y
+                   : set == 3 ? 1 - uniform(-2, 2) * 0x1p-30
+                              : next(set == 4 ? 1 : -1, (int)uniform(-99, 99));
             if (set == 0)
                 do
                     a[i] = any_exponent() * uniform(1, 2), b[i] = ldexp(any_exponent(), random_bits() % 1000);
@@ -185,7 +190,8 @@ int main(int argc, char **argv)
                 printf(", %a", w->b);
             else
                 printf(" = %.17g", w->a);
-            printf(" of %ld points; %ld in the wrong order%s\n", points, w->disorder, w->error < bound ? "" : "  TOO LARGE");
+            printf(" of %ld points; %ld in the wrong order", points, w->disorder);
+            puts(w->error < bound ? "" : "  TOO LARGE");
             broken |= !(w->error < bound);
         }
         fflush(stdout);

@@ -1,7 +1,7 @@
 """Derive every constant of src/fastact/simd/formulas_f32.h.
 
     python tools/derive_constants_f32.py           print the constants
-    python tools/derive_constants_f32.py --check   compare them with those in formulas_f32.h; exit status 1 if any differs
+    python tools/derive_constants_f32.py --check   compare with those in formulas_f32.h; exit status 1 if any differs
 
 The exponential reduces its argument as the float64 one does. tanh is a polynomial on each of eight intervals.
 """
@@ -9,10 +9,10 @@ The exponential reduces its argument as the float64 one does. tanh is a polynomi
 import sys
 
 import numpy as np
-from derive_constants_f64 import HEADER, c_lines, minimax, print_or_check
+from derive_constants_f64 import HEADER, minimax, print_or_check
 from mpmath import mp, mpf
 
-# The numerator C = 2^-64 of C/(C + C*exp(-x)) keeps the denominator finite down to x = -110.
+# The numerator C = 2^-64 of C/(C + C*exp(-x)) keeps the denominator finite down to x = -108.
 LOG2_NUMERATOR = -64
 # Table scales considered, 1 + k*2^-23: beyond, their logarithm would widen the polynomial's interval noticeably.
 MOST_SCALE = 2**14
@@ -75,7 +75,7 @@ def tanh_interval(low, high, centre):
     weight = np.array([float(1 / v) for v in value])
     base = float(np.float32(mp.tanh(mpf(centre))))
     first = r if centre == 0 else base  # at 0, the term of degree 1 is exact
-    target = np.array([float(v - (mpf(f) if centre else mpf(f))) for v, f in zip(value, np.broadcast_to(first, r.shape))])
+    target = np.array([float(v - mpf(f)) for v, f in zip(value, np.broadcast_to(first, r.shape), strict=True)])
     powers = range(3, DEGREE + 1, 2) if centre == 0 else range(1, DEGREE + 1)
     coefficients = dict.fromkeys(range(1, DEGREE + 1), 0.0)
     free = list(powers)
@@ -89,7 +89,7 @@ def tanh_interval(low, high, centre):
 
 
 def lawson(columns, target, weight):
-    """Return the coefficients that minimise max |weight * (columns @ c - target)| (Lawson's reweighted least squares)."""
+    """Return the c that minimise max |weight * (columns @ c - target)| (Lawson's reweighted least squares)."""
     scale = np.abs(columns).max(axis=0)
     matrix, goal = columns / scale * weight[:, None], target * weight
     importance = np.full(len(goal), 1 / len(goal))

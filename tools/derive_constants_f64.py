@@ -1,7 +1,7 @@
 """Derive every constant of src/fastact/simd/formulas_f64.h.
 
     python tools/derive_constants_f64.py           print the constants
-    python tools/derive_constants_f64.py --check   compare them with those in formulas_f64.h; exit status 1 if any differs
+    python tools/derive_constants_f64.py --check   compare them with formulas_f64.h; exit status 1 if any differs
 
 Both exponentials reduce their argument to 2^(n/4) * exp(-rho), |rho| <= ln(2)/8, and look 2^(j/4), j = n mod 4, up.
 """

@@ -1,5 +1,6 @@
 """``python -m fastact demo``: one deep network, four activations, real data."""
 
+import contextlib
 import itertools
 import statistics
 import time
@@ -60,7 +61,11 @@ def run(arguments):
     rounds = 5 if arguments.quick else 30
     batch_size = min(arguments.batch_size, len(data[0]))
     start = time.perf_counter()
-    with np.errstate(all="ignore"), Progress(len(ACTIVATIONS) * epochs + rounds, "demo") as bar:
+    with (
+        np.errstate(all="ignore"),
+        _one_thread(),
+        Progress(len(ACTIVATIONS) * epochs + rounds, "demo") as bar,
+    ):
         try:
             trained = [_train(name, data, epochs, batch_size, arguments, bar) for name in ACTIVATIONS]
         except FloatingPointError as error:
@@ -78,10 +83,20 @@ def run(arguments):
     print(_findings(rows, passed_by_sigmoid), end="\n\n")
     print(
         f"Run on {runtime._processor_name()}: "
-        f"instruction set {fastact.get_isa()}, {fastact.get_num_threads()} threads, NumPy {np.__version__}.\n"
+        f"instruction set {fastact.get_isa()}, one thread (of {fastact.get_num_threads()}), NumPy {np.__version__}.\n"
         f"Times are medians of {rounds} rounds of {STEPS_IN_A_ROUND} steps, fastact and NumPy in turn. "
         f"All of it took {time.perf_counter() - start:.1f} s."
     )
+
+
+@contextlib.contextmanager
+def _one_thread():
+    """Hold fastact and NumPy's BLAS to one thread each: equal for both, and a BLAS that waits for a processor that
+    another program uses makes products this small ten times slower."""
+    import threadpoolctl  # scikit-learn requires it
+
+    with fastact.num_threads(1), threadpoolctl.threadpool_limits(1, user_api="blas"):
+        yield
 
 
 def _digits():

@@ -66,7 +66,8 @@ INLINE void OP(leaky_relu_backward)(const V *dy, const V *y, const V *s, V *dx)
  * the correction then moves them only where the rounding was in doubt. */
 INLINE void OP(quotient)(E scale, const V *d, const V *low, V *y)
 {
-    const V numerator = OP(set1)(scale * PASTE(SIGMOID_ONE_, T)), inverse = OP(set1)(1 / (scale * PASTE(SIGMOID_ONE_, T)));
+    const E c = scale * PASTE(SIGMOID_ONE_, T);
+    const V numerator = OP(set1)(c), inverse = OP(set1)(1 / c);
     V sum[G], residual[G], y0[G];
     EACH_IN_GROUP sum[u] = OP(add)(d[u], low[u]);
     EACH_IN_GROUP y0[u] = OP(div)(numerator, sum[u]);
@@ -125,7 +126,8 @@ INLINE void OP(scaled_tail)(E scale, const V *x, V *y)
 
 /* sigmoid'(x) = z - z*z, z = sigmoid(-|x|)
  *
- * Algorithm: the smaller of sigmoid(x) and 1 - sigmoid(x) never cancels, so that the tails keep their relative accuracy.
+ * Algorithm: z, the smaller of sigmoid(x) and 1 - sigmoid(x), keeps its relative accuracy in the tails, and so
+ * does z - z*z.
  * Special values: 1/4 at 0, +0 at +-inf; NaN keeps its payload, with the sign set.
  * Largest error: see README.md.
  * y may be x. */

@@ -1,4 +1,5 @@
-/* The float32 exponential and tanh; formulas.h makes the sigmoid and the derivatives of the former. README.md tells more.
+/* The float32 exponential and tanh; formulas.h makes the sigmoid and the derivatives of the former. README.md tells
+ * more.
  *
  * The constants are printed and checked by tools/derive_constants_f32.py. A NaN must not be the first factor of nmad
  * or fnma (vector_neon.h says why). */

@@ -1,4 +1,4 @@
-/* The float64 exponential and tanh; formulas.h makes the sigmoid and the derivatives of the former. README.md tells more.
+/* The float64 exponential, of which formulas.h makes the sigmoid and the derivatives; and tanh. README.md tells more.
  *
  * The constants are printed and checked by tools/derive_constants_f64.py. A NaN must not be the first factor of nmad
  * or fnma (vector_neon.h says why). */
@@ -116,10 +116,10 @@ INLINE void f64_tanh_quotient(const v_f64 *x, const v_f64 *t, const v_f64 *low, 
 
 /* tanh(x) = (1 - exp(-2*|x|))/(1 + exp(-2*|x|)) with the sign of x
  *
- * Algorithm: Tang's table-driven exponential as above; its leading term s*rho is added exactly, as a pair of numbers, so
- * that the numerator keeps its relative accuracy down to x = 0, where s = 1 and rho = |x|. The denominator is made from
- * the numerator alone.
- * Special values: tanh(-0.0) = -0.0, tanh(+-inf) = +-1, NaN keeps its payload and sign; tiny x, subnormals too, return x.
+ * Algorithm: Tang's table-driven exponential as above; its leading term s*rho is added exactly, as a pair of numbers,
+ * so that the numerator keeps its relative accuracy down to x = 0, where s = 1 and rho = |x|. The denominator is made
+ * from the numerator alone.
+ * Special values: tanh(-0.0) = -0.0, tanh(+-inf) = +-1; NaN keeps its payload and sign; tiny x, subnormals too, give x.
  * Largest error: 0.62 ULP, next to |x| = 0.046; baseline (no fma) 1.10.
  * y may be x. */
 INLINE void f64_tanh(const v_f64 *x, v_f64 *y)

@@ -3,8 +3,7 @@
  * Each vector_<level>.h defines the same vocabulary, for T = f32 and T = f64:
  *   e_T, v_T, m_T, i_T    one element; a vector; a comparison's mask; integer lanes as wide as the elements
  *   LANES_T               elements in a vector
- *   U_T, G_T              vectors in a block; of these, worked on at once, statement by statement, in the transcendental
- *                         formulas: G divides U
+ *   U_T, G_T              vectors in a block; of these, interleaved in the transcendental formulas (G divides U)
  *   T_load, T_store       whole vectors, any alignment
  *   T_load_part, T_store_part   the first n lanes, 0 < n < LANES_T: the others read as 0 and are not written
  *   T_set1, T_add, T_sub, T_mul, T_div
@@ -28,7 +27,7 @@ typedef double e_f64;
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* One statement for each of the U interleaved vectors. Interleaving hides latency; compilers do not do it by themselves. */
+/* One statement for each of the U vectors. Interleaving hides latency; compilers do not do it by themselves. */
 #define EACH _Pragma("GCC unroll 8") for (int u = 0; u < U; u++)
 
 /* The same for the G vectors of a group; and one statement for each group of a block. A formula of two stages runs the
