@@ -50,9 +50,10 @@ cdef enum:
 
 # ------------------------------------------------------------------------------------------- plain arrays, directly
 
-cdef inline bint is_plain(object a) noexcept:
-    if not cnp.PyArray_CheckExact(a):
+cdef inline bint is_plain(object candidate) noexcept:
+    if not cnp.PyArray_CheckExact(candidate):
         return False
+    cdef cnp.ndarray a = <cnp.ndarray> candidate
     cdef int kind = cnp.PyArray_TYPE(a)
     return ((kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE) and cnp.PyArray_ISALIGNED(a)
             and cnp.PyArray_ISNOTSWAPPED(a) and (cnp.PyArray_IS_C_CONTIGUOUS(a) or cnp.PyArray_IS_F_CONTIGUOUS(a)))
@@ -61,6 +62,8 @@ cdef inline bint is_plain(object a) noexcept:
 cdef inline bint same_layout(cnp.ndarray a, cnp.ndarray b) noexcept:
     """Whether element i in memory of one is element i in memory of the other (both are plain)."""
     cdef int d
+    if a is b:
+        return True
     if cnp.PyArray_TYPE(a) != cnp.PyArray_TYPE(b) or a.ndim != b.ndim:
         return False
     for d in range(a.ndim):
@@ -80,38 +83,59 @@ cdef object flat(cnp.ndarray a):
     return cnp.PyArray_Ravel(a, cnp.NPY_KEEPORDER)
 
 
-cdef void launch(
-        int which, cnp.ndarray a, cnp.ndarray b, floating slope, cnp.ndarray out) except *:
+cdef int launch_parallel(
+        int which, cnp.ndarray a, cnp.ndarray b, floating slope, cnp.ndarray out, int threads) except -1:
+    cdef const floating[::1] a_view = flat(a)
+    cdef const floating[::1] b_view = flat(b)
+    cdef floating[::1] out_view = flat(out)
+    with nogil:
+        apply_parallel(which, a_view, b_view, slope, out_view, threads)
+    return 0
+
+
+cdef int launch(int which, cnp.ndarray a, cnp.ndarray b, floating slope, cnp.ndarray out) except -1:
+    # memoryviews where there is work to share, bare pointers for a handful of elements: a view costs 80 ns
     cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
     cdef int threads = threads_for(which, n)
     cdef const floating *a_data = <const floating *> cnp.PyArray_DATA(a)
     cdef const floating *b_data = <const floating *> cnp.PyArray_DATA(b)
     cdef floating *out_data = <floating *> cnp.PyArray_DATA(out)
-    cdef const floating[::1] a_view
-    cdef const floating[::1] b_view
-    cdef floating[::1] out_view
     if threads > 1:
-        a_view, b_view, out_view = flat(a), flat(b), flat(out)
-        with nogil:
-            apply_parallel(which, a_view, b_view, slope, out_view, threads)
-    elif n >= RELEASE_GIL:
+        return launch_parallel(which, a, b, slope, out, threads)
+    if n >= RELEASE_GIL:
         with nogil:
             apply(which, a_data, b_data, &slope, 0, out_data, n)
     else:
         apply(which, a_data, b_data, &slope, 0, out_data, n)
+    return 0
 
 
-cdef object direct(int which, object a, object b, double slope, object out):
+cdef object direct(int which, object a_given, object b_given, double slope, object out_given):
     """The result where all arrays are plain and match, else None: nothing has been touched."""
-    if not is_plain(a) or (b is not a and not (is_plain(b) and same_layout(a, b))):
+    cdef cnp.ndarray a
+    cdef cnp.ndarray b
+    cdef cnp.ndarray out
+    if not is_plain(a_given):
         return None
-    if out is None:
-        if cnp.PyArray_NDIM(a) == 0:
+    a = <cnp.ndarray> a_given
+    b = a
+    if b_given is not a_given:
+        if not is_plain(b_given):
+            return None
+        b = <cnp.ndarray> b_given
+        if not same_layout(a, b):
+            return None
+    if out_given is None:
+        if a.ndim == 0:
             return None  # a scalar is wanted
         out = PyArray_NewLikeArray(a, cnp.NPY_KEEPORDER, <cnp.dtype> NULL, 0)
-    elif not (is_plain(out) and cnp.PyArray_ISWRITEABLE(out) and same_layout(a, out) and same_or_apart(a, out)
-              and same_or_apart(b, out)):
-        return None
+    else:
+        if not is_plain(out_given):
+            return None
+        out = <cnp.ndarray> out_given
+        if not (cnp.PyArray_ISWRITEABLE(out) and same_layout(a, out) and same_or_apart(a, out)
+                and same_or_apart(b, out)):
+            return None
     if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT:
         launch[float](which, a, b, <float> slope, out)
     else:
