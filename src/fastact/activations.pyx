@@ -503,7 +503,7 @@ def tanh_derivative(x, out=None, *, where=True, dtype=None, casting="same_kind",
     --------
     >>> import numpy as np, fastact
     >>> fastact.tanh_derivative(np.array([0.0, 20.0]))
-    array([1.00000000e+00, 1.69934170e-17])
+    array([1.0000000e+00, 1.6993417e-17])
     >>> y = np.tanh(20.0)
     >>> float(1 - y * y)
     0.0

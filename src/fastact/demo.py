@@ -82,7 +82,7 @@ def run(arguments):
     print(_table(rows), end="\n\n")
     print(_findings(rows, passed_by_sigmoid), end="\n\n")
     print(
-        f"Run on {runtime._processor_name()}: "
+        f"Run on {runtime.processor_name()}: "
         f"instruction set {fastact.get_isa()}, one thread (of {fastact.get_num_threads()}), NumPy {np.__version__}.\n"
         f"Times are medians of {rounds} rounds of {STEPS_IN_A_ROUND} steps, fastact and NumPy in turn. "
         f"All of it took {time.perf_counter() - start:.1f} s."

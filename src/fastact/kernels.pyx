@@ -44,7 +44,14 @@ cdef bint forked = False
 
 
 def available_isas():
-    """Instruction sets compiled in that this processor runs, best first."""
+    """Instruction sets compiled in that this processor runs, best first, as a list of str.
+
+    Examples
+    --------
+    >>> import fastact
+    >>> fastact.get_isa() in fastact.available_isas()
+    True
+    """
     cdef int i = 0
     cdef const fastact_isa *level = fastact_isa_level(0)
     names = []
@@ -56,7 +63,14 @@ def available_isas():
 
 
 def get_isa():
-    """Name of the instruction set in use."""
+    """Name of the instruction set in use: the best one, or the one that FASTACT_ISA names.
+
+    Examples
+    --------
+    >>> import fastact
+    >>> fastact.get_isa() in ("avx512", "avx2", "baseline", "neon", "portable")
+    True
+    """
     return isa.name.decode()
 
 
@@ -67,7 +81,14 @@ def set_isa(str name):
 
 
 def get_num_threads():
-    """Threads that a long call from this Python thread may use."""
+    """Threads that a long call from this Python thread may use.
+
+    Examples
+    --------
+    >>> import fastact
+    >>> fastact.get_num_threads() >= 1
+    True
+    """
     if forked or not FASTACT_HAS_OPENMP:
         return 1
     return fastact_thread_local_num_threads or process_num_threads

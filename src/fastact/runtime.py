@@ -89,7 +89,7 @@ def show_config():
     isas = available_isas()
     rows = [
         ("fastact", f"{__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"),
-        ("processor", f"{_processor_name()}, {_processors()} usable"),
+        ("processor", f"{processor_name()}, {_processors()} usable"),
         ("instruction set", f"{get_isa()} (can be had: {', '.join(isas)})"),
         ("threads", f"{get_num_threads()} ({_threads_source()})"),
         ("OpenMP", kernels.OPENMP_RUNTIME),
@@ -156,7 +156,8 @@ def _threads_source():
     return "set by the program" if get_num_threads() != _processors() else "the processors this process may use"
 
 
-def _processor_name():
+def processor_name():
+    """The processor's name as the operating system gives it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -174,11 +175,13 @@ def _blas():
         import threadpoolctl
     except ImportError:
         return f"{name} (threadpoolctl, if installed, tells which kernels run)"
-    for library in threadpoolctl.threadpool_info():
-        if library["user_api"] == "blas":
-            kernel = f", {library['architecture']} kernels" if library.get("architecture") else ""
-            return f"{library['internal_api']} {library['version']}{kernel}, {library['num_threads']} threads"
-    return name
+    libraries = [library for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
+    if not libraries:
+        return name
+    # SciPy brings a BLAS of its own; NumPy's lies in numpy.libs, or is the only one
+    library = max(libraries, key=lambda library: "numpy" in library["filepath"])
+    kernel = f", {library['architecture']} kernels" if library.get("architecture") else ""
+    return f"{library['internal_api']} {library['version']}{kernel}, {library['num_threads']} threads"
 
 
 def _hints():

@@ -1,0 +1,62 @@
+"""The documentation's code runs and prints what it says."""
+
+import doctest
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import fastact
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+NN = ["gradient_check", "initializers", "layers", "losses", "model", "optimizers"]
+MODULES = ["", "_reference", "nn", *(f"nn.{name}" for name in NN)]
+
+
+def documented():
+    """The public objects of each module and their methods, by dotted name."""
+    found = {}
+    for name in MODULES:
+        module = importlib.import_module(f"fastact.{name}".rstrip("."))
+        names = getattr(module, "__all__", None) or [n for n in vars(module) if not n.startswith("_")]
+        for item in names:
+            value = getattr(module, item)
+            if callable(value) and str(getattr(value, "__module__", "")).startswith("fastact"):
+                found[f"{value.__module__}.{item}"] = value
+                if inspect.isclass(value):
+                    methods = {f"{value.__module__}.{item}.{n}": m for n, m in vars(value).items() if callable(m)}
+                    found.update({n: m for n, m in methods.items() if not n.rsplit(".", 1)[1].startswith("_")})
+    return found
+
+
+def examples_of(name, text):
+    return doctest.DocTestParser().get_doctest(text or "", {}, name, None, None)
+
+
+OBJECTS = documented()
+WITH_EXAMPLES = [name for name, value in OBJECTS.items() if examples_of(name, value.__doc__).examples]
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+def test_examples(name):
+    report = []
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    runner.run(examples_of(name, OBJECTS[name].__doc__), out=report.append)
+    assert runner.summarize(verbose=False).failed == 0, "".join(report)
+
+
+def test_every_pass_has_an_example():
+    """All functions of the package itself, the twelve passes among them."""
+    without = [n for n in fastact.__all__ if not any(name.endswith(f".{n}") for name in WITH_EXAMPLES)]
+    assert without == []
+
+
+def test_readme_runs():
+    """Its Python blocks, in order, each in a fresh namespace."""
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert len(blocks) >= 2
+    pytest.importorskip("sklearn", reason="the README's second example takes its data from scikit-learn")
+    for block in blocks:
+        exec(compile(block, str(README), "exec"), {})
