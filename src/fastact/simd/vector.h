@@ -10,10 +10,10 @@
  *   T_min(a, b), T_max(a, b)    a < b ? a : b and a > b ? a : b, hence b when either is NaN or both are zeros
  *   T_fma(a, b, c), T_fnma(a, b, c)     a*b + c and c - a*b with one rounding, where a formula needs the exact product
  *   T_mad(a, b, c), T_nmad(a, b, c)     the same, rounded once or twice, whichever is faster
- *   T_lt, T_le, T_gt, T_eq, T_unordered -> m_T;    T_select(m, a, b)   m ? a : b in each lane
- *   T_abs, T_and, T_or, T_xor, T_andnot(a, b) = ~a & b       on the bits of the elements
+ *   T_le, T_gt, T_eq, T_unordered -> m_T;    T_select(m, a, b)   m ? a : b in each lane
+ *   T_abs, T_and, T_or    on the bits of the elements
  *   T_to_bits, T_from_bits    the same bits as integers, and back
- *   T_iadd, T_isub, T_iand, T_iset1, T_sll(i, n), T_srl(i, n);  f32_imin (unsigned)
+ *   T_iadd, T_sll(i, n), T_srl(i, n)
  *   f32_lookup8(table, i), f64_lookup4(table, i)      table[low 3 bits of i], table[low 2 bits of i]
  */
 #ifndef FASTACT_VECTOR_H

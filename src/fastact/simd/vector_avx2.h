@@ -55,8 +55,6 @@ VECTOR_OP3(f64, mad, _mm256_fmadd_pd(a, b, c))
 VECTOR_OP3(f32, nmad, _mm256_fnmadd_ps(a, b, c))
 VECTOR_OP3(f64, nmad, _mm256_fnmadd_pd(a, b, c))
 
-COMPARISON(f32, lt, _mm256_cmp_ps(a, b, _CMP_LT_OQ))
-COMPARISON(f64, lt, _mm256_cmp_pd(a, b, _CMP_LT_OQ))
 COMPARISON(f32, le, _mm256_cmp_ps(a, b, _CMP_LE_OQ))
 COMPARISON(f64, le, _mm256_cmp_pd(a, b, _CMP_LE_OQ))
 COMPARISON(f32, gt, _mm256_cmp_ps(a, b, _CMP_GT_OQ))
@@ -70,12 +68,8 @@ INLINE v_f64 f64_select(m_f64 m, v_f64 a, v_f64 b) { return _mm256_blendv_pd(b, 
 
 VECTOR_OP2(f32, and, _mm256_and_ps(a, b))
 VECTOR_OP2(f64, and, _mm256_and_pd(a, b))
-VECTOR_OP2(f32, andnot, _mm256_andnot_ps(a, b))
-VECTOR_OP2(f64, andnot, _mm256_andnot_pd(a, b))
 VECTOR_OP2(f32, or, _mm256_or_ps(a, b))
 VECTOR_OP2(f64, or, _mm256_or_pd(a, b))
-VECTOR_OP2(f32, xor, _mm256_xor_ps(a, b))
-VECTOR_OP2(f64, xor, _mm256_xor_pd(a, b))
 VECTOR_OP1(f32, abs, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a))
 VECTOR_OP1(f64, abs, _mm256_andnot_pd(_mm256_set1_pd(-0.0), a))
 
@@ -84,15 +78,8 @@ INLINE i_f64 f64_to_bits(v_f64 a) { return _mm256_castpd_si256(a); }
 INLINE v_f32 f32_from_bits(i_f32 a) { return _mm256_castsi256_ps(a); }
 INLINE v_f64 f64_from_bits(i_f64 a) { return _mm256_castsi256_pd(a); }
 
-INLINE i_f32 f32_iset1(uint32_t c) { return _mm256_set1_epi32((int)c); }
-INLINE i_f64 f64_iset1(uint64_t c) { return _mm256_set1_epi64x((long long)c); }
 INTEGER_OP2(f32, iadd, _mm256_add_epi32(a, b))
 INTEGER_OP2(f64, iadd, _mm256_add_epi64(a, b))
-INTEGER_OP2(f32, isub, _mm256_sub_epi32(a, b))
-INTEGER_OP2(f64, isub, _mm256_sub_epi64(a, b))
-INTEGER_OP2(f32, iand, _mm256_and_si256(a, b))
-INTEGER_OP2(f64, iand, _mm256_and_si256(a, b))
-INTEGER_OP2(f32, imin, _mm256_min_epu32(a, b))
 INTEGER_SHIFT(f32, sll, _mm256_slli_epi32(a, n))
 INTEGER_SHIFT(f64, sll, _mm256_slli_epi64(a, n))
 INTEGER_SHIFT(f32, srl, _mm256_srli_epi32(a, n))

@@ -51,8 +51,6 @@ VECTOR_OP3(f64, mad, _mm512_fmadd_pd(a, b, c))
 VECTOR_OP3(f32, nmad, _mm512_fnmadd_ps(a, b, c))
 VECTOR_OP3(f64, nmad, _mm512_fnmadd_pd(a, b, c))
 
-COMPARISON(f32, lt, _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ))
-COMPARISON(f64, lt, _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ))
 COMPARISON(f32, le, _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ))
 COMPARISON(f64, le, _mm512_cmp_pd_mask(a, b, _CMP_LE_OQ))
 COMPARISON(f32, gt, _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ))
@@ -66,12 +64,8 @@ INLINE v_f64 f64_select(m_f64 m, v_f64 a, v_f64 b) { return _mm512_mask_blend_pd
 
 VECTOR_OP2(f32, and, _mm512_and_ps(a, b))
 VECTOR_OP2(f64, and, _mm512_and_pd(a, b))
-VECTOR_OP2(f32, andnot, _mm512_andnot_ps(a, b))
-VECTOR_OP2(f64, andnot, _mm512_andnot_pd(a, b))
 VECTOR_OP2(f32, or, _mm512_or_ps(a, b))
 VECTOR_OP2(f64, or, _mm512_or_pd(a, b))
-VECTOR_OP2(f32, xor, _mm512_xor_ps(a, b))
-VECTOR_OP2(f64, xor, _mm512_xor_pd(a, b))
 VECTOR_OP1(f32, abs, _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a))
 VECTOR_OP1(f64, abs, _mm512_andnot_pd(_mm512_set1_pd(-0.0), a))
 
@@ -80,15 +74,8 @@ INLINE i_f64 f64_to_bits(v_f64 a) { return _mm512_castpd_si512(a); }
 INLINE v_f32 f32_from_bits(i_f32 a) { return _mm512_castsi512_ps(a); }
 INLINE v_f64 f64_from_bits(i_f64 a) { return _mm512_castsi512_pd(a); }
 
-INLINE i_f32 f32_iset1(uint32_t c) { return _mm512_set1_epi32((int)c); }
-INLINE i_f64 f64_iset1(uint64_t c) { return _mm512_set1_epi64((long long)c); }
 INTEGER_OP2(f32, iadd, _mm512_add_epi32(a, b))
 INTEGER_OP2(f64, iadd, _mm512_add_epi64(a, b))
-INTEGER_OP2(f32, isub, _mm512_sub_epi32(a, b))
-INTEGER_OP2(f64, isub, _mm512_sub_epi64(a, b))
-INTEGER_OP2(f32, iand, _mm512_and_si512(a, b))
-INTEGER_OP2(f64, iand, _mm512_and_si512(a, b))
-INTEGER_OP2(f32, imin, _mm512_min_epu32(a, b))
 INTEGER_SHIFT(f32, sll, _mm512_slli_epi32(a, (unsigned)n))
 INTEGER_SHIFT(f64, sll, _mm512_slli_epi64(a, (unsigned)n))
 INTEGER_SHIFT(f32, srl, _mm512_srli_epi32(a, (unsigned)n))

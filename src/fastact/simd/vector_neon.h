@@ -72,8 +72,6 @@ VECTOR_OP3(f64, mad, vfmaq_f64(c, a, b))
 VECTOR_OP3(f32, nmad, vfmsq_f32(c, a, b))
 VECTOR_OP3(f64, nmad, vfmsq_f64(c, a, b))
 
-COMPARISON(f32, lt, vcltq_f32(a, b))
-COMPARISON(f64, lt, vcltq_f64(a, b))
 COMPARISON(f32, le, vcleq_f32(a, b))
 COMPARISON(f64, le, vcleq_f64(a, b))
 COMPARISON(f32, gt, vcgtq_f32(a, b))
@@ -92,24 +90,13 @@ INLINE v_f64 f64_from_bits(i_f64 a) { return vreinterpretq_f64_u64(a); }
 
 VECTOR_OP2(f32, and, f32_from_bits(vandq_u32(f32_to_bits(a), f32_to_bits(b))))
 VECTOR_OP2(f64, and, f64_from_bits(vandq_u64(f64_to_bits(a), f64_to_bits(b))))
-VECTOR_OP2(f32, andnot, f32_from_bits(vbicq_u32(f32_to_bits(b), f32_to_bits(a))))
-VECTOR_OP2(f64, andnot, f64_from_bits(vbicq_u64(f64_to_bits(b), f64_to_bits(a))))
 VECTOR_OP2(f32, or, f32_from_bits(vorrq_u32(f32_to_bits(a), f32_to_bits(b))))
 VECTOR_OP2(f64, or, f64_from_bits(vorrq_u64(f64_to_bits(a), f64_to_bits(b))))
-VECTOR_OP2(f32, xor, f32_from_bits(veorq_u32(f32_to_bits(a), f32_to_bits(b))))
-VECTOR_OP2(f64, xor, f64_from_bits(veorq_u64(f64_to_bits(a), f64_to_bits(b))))
 VECTOR_OP1(f32, abs, vabsq_f32(a))
 VECTOR_OP1(f64, abs, vabsq_f64(a))
 
-INLINE i_f32 f32_iset1(uint32_t c) { return vdupq_n_u32(c); }
-INLINE i_f64 f64_iset1(uint64_t c) { return vdupq_n_u64(c); }
 INTEGER_OP2(f32, iadd, vaddq_u32(a, b))
 INTEGER_OP2(f64, iadd, vaddq_u64(a, b))
-INTEGER_OP2(f32, isub, vsubq_u32(a, b))
-INTEGER_OP2(f64, isub, vsubq_u64(a, b))
-INTEGER_OP2(f32, iand, vandq_u32(a, b))
-INTEGER_OP2(f64, iand, vandq_u64(a, b))
-INTEGER_OP2(f32, imin, vminq_u32(a, b))
 INTEGER_SHIFT(f32, sll, vshlq_u32(a, vdupq_n_s32(n)))
 INTEGER_SHIFT(f64, sll, vshlq_u64(a, vdupq_n_s64(n)))
 INTEGER_SHIFT(f32, srl, vshlq_u32(a, vdupq_n_s32(-n)))

@@ -6,9 +6,10 @@
 
 typedef float v_f32;
 typedef double v_f64;
-typedef int m_f32, m_f64;
-typedef uint32_t i_f32;
-typedef uint64_t i_f64;
+/* A mask is all bits or none, and a selection takes bits: as a branch it would often be mispredicted, and the loops over
+ * ReLU would not be vectorised. (min stays a comparison: it costs the sigmoid less so.) */
+typedef uint32_t i_f32, m_f32;
+typedef uint64_t i_f64, m_f64;
 
 enum { LANES_f32 = 1, LANES_f64 = 1 };
 #define U_f32 1
@@ -85,24 +86,21 @@ INLINE v_f64 f64_fma(v_f64 a, v_f64 b, v_f64 c)
     VECTOR_OP2(T, sub, a - b)                                                                         \
     VECTOR_OP2(T, mul, a * b)                                                                         \
     VECTOR_OP2(T, div, a / b)                                                                         \
-    VECTOR_OP2(T, min, a < b ? a : b)                                                                 \
-    VECTOR_OP2(T, max, a > b ? a : b)                                                                 \
     VECTOR_OP3(T, fnma, T##_fma(-a, b, c))                                                            \
-    COMPARISON(T, lt, a < b)                                                                          \
-    COMPARISON(T, le, a <= b)                                                                         \
-    COMPARISON(T, gt, a > b)                                                                          \
-    COMPARISON(T, eq, a == b)                                                                         \
-    COMPARISON(T, unordered, a != a || b != b)                                                        \
-    INLINE v_##T T##_select(m_##T m, v_##T a, v_##T b) { return m ? a : b; }                          \
+    COMPARISON(T, le, -(i_##T)(a <= b))                                                               \
+    COMPARISON(T, gt, -(i_##T)(a > b))                                                                \
+    COMPARISON(T, eq, -(i_##T)(a == b))                                                               \
+    COMPARISON(T, unordered, -(i_##T)(a != a || b != b))                                              \
+    INLINE v_##T T##_select(m_##T m, v_##T a, v_##T b)                                                \
+    {                                                                                                 \
+        return T##_from_bits((m & T##_to_bits(a)) | (~m & T##_to_bits(b)));                           \
+    }                                                                                                 \
     VECTOR_OP2(T, and, T##_from_bits(T##_to_bits(a) & T##_to_bits(b)))                                \
-    VECTOR_OP2(T, andnot, T##_from_bits(~T##_to_bits(a) & T##_to_bits(b)))                            \
     VECTOR_OP2(T, or, T##_from_bits(T##_to_bits(a) | T##_to_bits(b)))                                 \
-    VECTOR_OP2(T, xor, T##_from_bits(T##_to_bits(a) ^ T##_to_bits(b)))                                \
-    VECTOR_OP1(T, abs, T##_andnot(-(e_##T)0, a))                                                      \
-    INLINE i_##T T##_iset1(i_##T c) { return c; }                                                     \
+    VECTOR_OP1(T, abs, T##_from_bits(T##_to_bits(a) & ~T##_to_bits(-(e_##T)0)))                       \
+    VECTOR_OP2(T, min, a < b ? a : b)                                                                 \
+    VECTOR_OP2(T, max, T##_select(-(i_##T)(a > b), a, b))                                             \
     INTEGER_OP2(T, iadd, a + b)                                                                       \
-    INTEGER_OP2(T, isub, a - b)                                                                       \
-    INTEGER_OP2(T, iand, a & b)                                                                       \
     INTEGER_SHIFT(T, sll, a << n)                                                                     \
     INTEGER_SHIFT(T, srl, a >> n)
 
@@ -125,6 +123,5 @@ VECTOR_OP3(f64, mad, a * b + c)
 VECTOR_OP3(f64, nmad, c - a * b)
 #endif
 
-INTEGER_OP2(f32, imin, a < b ? a : b)
 INLINE v_f32 f32_lookup8(const float table[8], i_f32 i) { return table[i & 7]; }
 INLINE v_f64 f64_lookup4(const double table[4], i_f64 i) { return table[i & 3]; }
