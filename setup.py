@@ -32,12 +32,15 @@ class BuildKernels(build_ext):
     """Adds each compiler's flags, and OpenMP's where a program that uses it can be built and run."""
 
     def build_extensions(self):
+        self.force = True  # flags, compiler or FASTACT_OPENMP may have changed since the last build in this checkout
         if self.compiler.compiler_type == "msvc":
             compile_flags, link_flags, openmp = ["/O2", "/fp:precise", "/std:c11"], [], (["/openmp"], [])
         else:
-            # the last two undo what a user's CFLAGS may hold: results are exact only without them
-            compile_flags = ["-std=gnu11", "-O3", "-fvisibility=hidden", "-fno-fast-math", "-ffp-contract=off"]
-            link_flags, openmp = [], (["-fopenmp"], ["-fopenmp"])
+            # these undo what a user's CFLAGS may hold: results are exact only without it
+            # at the link too: CFLAGS stand there as well, and -ffast-math would link a start-up that flushes subnormals
+            exact = ["-O3", "-fno-fast-math", "-fno-unsafe-math-optimizations"]
+            compile_flags = ["-std=gnu11", "-fvisibility=hidden", *exact, "-fno-finite-math-only", "-ffp-contract=off"]
+            link_flags, openmp = exact, (["-fopenmp"], ["-fopenmp"])
         if self.openmp_works(*openmp):
             compile_flags, link_flags = compile_flags + openmp[0], link_flags + openmp[1]
         else:

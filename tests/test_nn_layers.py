@@ -272,6 +272,7 @@ def test_copies_are_independent():
         ((3, 2, None, 0.01, "zeros"), ValueError, "init must be one of 'glorot_uniform', .*; got 'zeros'"),
         ((3, 2, None, 0.01, None, np.float16), TypeError, "dtype must be float32 or float64"),
         ((3, 2, None, 0.01, None, "float"), None, None),
+        ((3, 2, None, 0.01, None, "foo"), TypeError, "dtype must be float32 or float64, got 'foo'"),
         ((3, 2, None, 0.01, None, "int32"), TypeError, "dtype must be float32 or float64, got 'int32'"),
     ],
 )

@@ -386,3 +386,16 @@ def test_a_wrong_bias_gradient_fails_the_check(monkeypatch):
 
     monkeypatch.setattr(nn.Dense, "backward", wrong)
     assert 5e-6 < check("tanh") < 2e-5
+
+
+def test_a_gradient_that_is_not_a_number_fails_the_check(monkeypatch):
+    """One NaN in one gradient: no other entry's agreement may hide it."""
+    right = nn.Dense.backward
+
+    def wrong(self, *arguments):
+        dX = right(self, *arguments)
+        self.dW[0, 0] = np.nan
+        return dX
+
+    monkeypatch.setattr(nn.Dense, "backward", wrong)
+    assert check("tanh") == np.inf

@@ -267,3 +267,22 @@ def test_signature_and_docstring(p):
         assert section in p.function.__doc__
     assert p.name in pydoc.render_doc(p.function)
     assert p.name in fastact.__all__
+
+
+@each_pass
+def test_errors_of_other_libraries_arrive_unchanged(p):
+    """An array type whose __array_ufunc__ refuses: its own error, not ours."""
+
+    class Refusing:
+        def __array_ufunc__(self, *arguments, **keywords):
+            raise ValueError("mine")
+
+    with pytest.raises(ValueError, match=r"^mine$"):
+        p(*[Refusing() for _ in p.arguments])
+
+
+def test_masked_slopes_that_are_not_finite_are_not_looked_at():
+    slopes = np.ma.masked_array([np.nan, 0.5], mask=[True, False])
+    result = fastact.leaky_relu(np.array([-2.0, -2.0]), slopes)
+    assert result.mask.tolist() == [True, False]
+    assert result[1] == -1.0

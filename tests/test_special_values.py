@@ -4,6 +4,8 @@ import ctypes
 import ctypes.util
 import math
 import platform
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -246,3 +248,10 @@ def test_floating_point_mode_and_flags(p, dtype, rng):
         assert libm.fegetround() == rounding
     half = np.finfo(dtype).tiny / dtype.type(2)
     assert half > 0 and half * dtype.type(2) == np.finfo(dtype).tiny
+
+
+def test_import_leaves_subnormals_to_the_process():
+    """A library linked with -ffast-math flushes them to zero in the whole process; this one must not."""
+    program = "import numpy as np; a = np.array([1e-310]); import fastact; assert (a * 1.0)[0] == 1e-310"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr

@@ -156,6 +156,8 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
         with np.errstate(all="ignore"):  # a cast to a narrower type may overflow, as asked
             return ufunc(*inputs, **options)
     except (TypeError, ValueError) as error:
+        if any(is_foreign(value) for value in (*inputs, out)):
+            raise  # the other library's own words
         problem = explain(which, inputs, out, dtype, casting)
         if problem is None:
             raise
@@ -164,6 +166,11 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
 
 
 DEFAULTS = dict(out=None, where=True, dtype=None, casting=SAME_KIND, order=KEEP, subok=True)
+
+
+cdef bint is_foreign(value):
+    """Whether another library's __array_ufunc__ has the say."""
+    return hasattr(value, "__array_ufunc__") and not isinstance(value, (np.ndarray, np.generic))
 
 
 cdef tuple argument_names(int which):
@@ -183,6 +190,10 @@ cdef object explain(int which, tuple inputs, out, dtype, casting):
         if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
             return f"{name} has dtype {array.dtype}; wanted {wanted}"
         arrays.append(array)
+    try:
+        np.dtype(dtype)
+    except TypeError:
+        return f"dtype is {dtype!r}; wanted float16, float32 or float64"
     if dtype is not None and (np.dtype(dtype).kind != "f" or np.dtype(dtype).itemsize > 8):
         return f"dtype is {np.dtype(dtype)}; wanted float16, float32 or float64"
     try:
@@ -190,7 +201,10 @@ cdef object explain(int which, tuple inputs, out, dtype, casting):
     except ValueError:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(argument_names(which), arrays))
         return f"shapes do not broadcast together: {shapes}"
-    out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
+    if isinstance(out, tuple):
+        if len(out) != 1:
+            return f"out must be one array, got a tuple of {len(out)}"
+        out = out[0]
     if out is None:
         return None
     if not isinstance(out, np.ndarray):
@@ -242,22 +256,26 @@ cdef object checked_slope(int which, arrays, slope, dtype):
     common = dtype
     if type(slope) in (bool, int, float):
         common = slope_dtype(which, arrays, dtype)
-    elif hasattr(slope, "__array_ufunc__") and not isinstance(slope, (np.ndarray, np.generic)):
-        return slope  # another library's array, perhaps not even computed yet
+    elif is_foreign(slope):
+        return slope  # perhaps not even computed yet
     with np.errstate(over="ignore"):
         try:
-            values = np.asarray(slope, dtype=common)
+            masked = isinstance(slope, np.ma.MaskedArray)
+            values = np.asarray(slope.compressed() if masked else slope, dtype=common)
         except OverflowError:  # an integer past every float
-            values = np.asarray(math.inf)
+            values, slope = np.asarray(math.inf), "an integer beyond every float"
+        except ValueError:  # ragged lists
+            raise ValueError(f"{name}: negative_slope must be numbers in a regular shape, got {slope!r}") from None
     if values.dtype.kind not in "fiub":
         raise TypeError(f"{name}: negative_slope has dtype {values.dtype}; wanted real numbers")
-    if not np.isfinite(values).all():
+    # a minimum and a maximum, which a NaN or an infinity shows up in, make no array
+    if values.size and not (np.isfinite(values.min()) and np.isfinite(values.max())):
         raise ValueError(f"{name}: negative_slope must be finite in {values.dtype}, got {slope}")
-    if which == FASTACT_leaky_relu_backward and (values < 0).any():
+    if which == FASTACT_leaky_relu_backward and values.size and values.min() < 0:
         raise ValueError(
             f"{name}: negative_slope must not be negative, got {slope}: the output no longer tells the input's sign; "
             "use dy * leaky_relu_derivative(x, negative_slope), from the input")
-    return slope if common is None else values
+    return values if type(slope) in (bool, int, float) else slope
 
 
 # ---------------------------------------------------------------------------------------------------- the two callers

@@ -84,7 +84,8 @@ def main(arguments=None):
             parser.print_help(sys.stderr)
             return 2
         arguments.run(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except CommandError as error:
         print(f"fastact {arguments.command}: error: {error}", file=sys.stderr)
         return 1
@@ -94,4 +95,7 @@ def main(arguments=None):
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's last flush complains
         return 141
+    except OSError as error:  # a full disk behind standard output, say
+        print(f"fastact {arguments.command}: error: {error}", file=sys.stderr)
+        return 1
     return 0

@@ -41,7 +41,7 @@ def float_type(dtype):
         found = np.dtype(dtype)
     except TypeError:
         found = None
-    if dtype is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
+    if dtype is None or found is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise TypeError(f"dtype must be float32 or float64, got {dtype!r}")
     return found
 

@@ -1,5 +1,7 @@
 """Gradients of backpropagation held against differences of the loss."""
 
+import math
+
 import numpy as np
 
 from fastact.nn import losses
@@ -39,12 +41,14 @@ def check_gradients(model, X, y, loss):
     Returns
     -------
     float
-        About 1e-9 or less where the backward pass is right.
+        About 1e-9 or less where the backward pass is right; inf where a gradient is not finite.
 
     Raises
     ------
     TypeError, ValueError
         An argument has a wrong type, shape or value, or every entry had to be left out.
+    FloatingPointError
+        The loss is not finite.
 
     Examples
     --------
@@ -70,9 +74,13 @@ def check_gradients(model, X, y, loss):
         value = loss.value_and_gradient(Y, targets, dY, buffers)
         return value, [active for layer in model.layers if (active := layer.active()) is not None]
 
-    _, sides = value_and_sides()
+    value, sides = value_and_sides()
+    if not math.isfinite(value):
+        raise FloatingPointError(f"the loss is {value} with these weights and X: its gradients cannot be checked")
     model._backward(dY)
     gradients = [parameter.gradient for parameter in model.parameters()]
+    if not all(np.isfinite(gradient).all() for gradient in gradients):
+        return math.inf
     differences = []
     for layer in model.layers:
         # The loss bends with W as fast as the layer's inputs are large: the step is shortened by as much.

@@ -33,6 +33,7 @@ class Progress:
         self._done = 0
         self._tenths = 0
         self._note = ""
+        enabled = enabled and sys.stderr is not None  # a daemon's is closed
         self._enabled = enabled
         self._start = time.perf_counter()
         bar_class = _bar_class() if enabled else None

@@ -1,8 +1,8 @@
 /* The table of activations and the interface between the Cython layer and the tile functions.
  *
  * A pass is one row of FASTACT_PASSES: X(name, arrays, slope) where `arrays` is the number of arrays it reads
- * (1: x; 2: dy and y) and `slope` says whether it takes negative_slope. Every other list of passes in the
- * project (enum, tables of tile functions, ufuncs) is made from this one.
+ * (1: x; 2: dy and y) and `slope` says whether it takes negative_slope. The enum, the
+ * tables of tile functions and the ufuncs are made from this list.
  */
 #ifndef FASTACT_PASSES_H
 #define FASTACT_PASSES_H
