@@ -13,7 +13,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 SIMD = Path("src/fastact/simd")
-HEADERS = sorted(map(str, [*SIMD.glob("*.h"), *SIMD.glob("*.inc"), *Path("src/fastact").glob("*.h")]))
+HEADERS = sorted(map(str, [*SIMD.glob("*.inc"), *Path("src/fastact").rglob("*.h")]))
 
 OPENMP_PROGRAM = """
 #include <omp.h>
@@ -69,7 +69,7 @@ class BuildKernels(build_ext):
 def extension(name, *c_sources):
     return Extension(
         f"fastact.{name}",
-        [f"src/fastact/{name}.pyx", *c_sources],
+        [f"src/fastact/{name.replace('.', '/')}.pyx", *c_sources],
         include_dirs=["src/fastact", np.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_22_API_VERSION")],
         depends=HEADERS,
@@ -78,7 +78,12 @@ def extension(name, *c_sources):
 
 setup(
     ext_modules=cythonize(
-        [extension("kernels", *sorted(map(str, SIMD.glob("*.c")))), extension("ufuncs"), extension("activations")],
+        [
+            extension("kernels", *sorted(map(str, SIMD.glob("*.c")))),
+            extension("ufuncs"),
+            extension("activations"),
+            extension("benchmarks.yardsticks"),
+        ],
         language_level=3,
         compiler_directives={"boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False},
     ),

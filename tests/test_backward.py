@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from passes import F4, F8, LONG, Pass, of_kind, points
-from ulp import exact_from_float64, exact_from_mpmath, largest
+
+from fastact._ulp import exact_from_mpmath, exact_from_wider, largest
 
 N_F4 = 20_000_000 if LONG else 2_000_000
 N_F8 = 60_000 if LONG else 2_400
@@ -19,7 +20,7 @@ def test_float32(p, rng):
     """
     dy, y = points(p, F4, N_F4, rng)
     for slope in map(np.float32, SLOPES if p.slope else [0]):
-        exact = exact_from_float64(p.reference(dy, y, slope=float(slope)), F4)
+        exact = exact_from_wider(p.reference(dy, y, slope=float(slope)), F4)
         error, where = largest(p(dy, y, slope=float(slope)), exact, dy, y)
         print(f"largest error: {error:.3f} ULP")  # pytest -rP shows it
         assert error < p.bound(F4), where

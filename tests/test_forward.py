@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from passes import ACTIVATIONS, F4, F8, LONG, Pass, assert_same_bits, of_kind, points
-from ulp import exact_from_float64, exact_from_mpmath, largest, ulp_error
 
 import fastact
+from fastact._ulp import exact_from_mpmath, exact_from_wider, largest, ulp_error
 
 N_F4 = 20_000_000 if LONG else 2_000_000
 N_F8 = 60_000 if LONG else 2_400
@@ -17,7 +17,7 @@ def test_float32(p, rng):
     """About 2.1 million points: N(0, 3), tails, every exponent, every 65,536th bit pattern."""
     (x,) = points(p, F4, N_F4, rng)
     for slope in map(np.float32, SLOPES if p.slope else [0]):
-        exact = exact_from_float64(p.reference(x, slope=float(slope)), F4)
+        exact = exact_from_wider(p.reference(x, slope=float(slope)), F4)
         error, where = largest(p(x, slope=float(slope)), exact, x)
         print(f"largest error: {error:.3f} ULP")  # pytest -rP shows it
         assert error < p.bound(F4), where
@@ -40,7 +40,7 @@ def test_faithful_with_fma(p, rng):
     if fastact.get_isa() not in ("avx2", "avx512", "neon"):
         pytest.skip(f"{fastact.get_isa()} has no fused multiply-add; its bound is in the table")
     (x,) = points(p, F4, N_F4, rng)
-    error, where = largest(p(x), exact_from_float64(p.reference(x, slope=float(F4.type(0.01))), F4), x)
+    error, where = largest(p(x), exact_from_wider(p.reference(x, slope=float(F4.type(0.01))), F4), x)
     assert error < 1, where
 
 
@@ -48,7 +48,7 @@ def test_tanh_never_above_numpy(rng):
     """2.1 million points in float32: our largest error is at most that of np.tanh on the same points."""
     tanh = next(Pass(a, "forward") for a in ACTIVATIONS if a.name == "tanh")
     (x,) = points(tanh, F4, N_F4, rng)
-    exact = exact_from_float64(tanh.reference(x), F4)
+    exact = exact_from_wider(tanh.reference(x), F4)
     numpys = ulp_error(np.tanh(x), exact).max()
     if numpys < 0.55:
         pytest.skip(f"np.tanh is all but correctly rounded here ({numpys:.3f} ULP): the C library's, not NumPy's own")

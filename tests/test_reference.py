@@ -6,10 +6,10 @@ import warnings
 import numpy as np
 import pytest
 from passes import F4, F8, PASSES, each_pass, points
-from ulp import exact_from_mpmath, largest
 
 import fastact
 from fastact import _reference
+from fastact._ulp import exact_from_mpmath, largest
 
 
 @each_pass

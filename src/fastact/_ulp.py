@@ -13,18 +13,18 @@ def unit(near):
     return np.spacing(np.minimum(np.abs(near), below)).astype(np.float64)
 
 
-def exact_from_float64(values, dtype):
-    """Exact values, given as float64 (good for results in float32): a rounded value and the rest in ULP."""
-    values = np.asarray(values, np.float64)
+def exact_from_wider(values, dtype):
+    """Exact values, given in a type wide enough for results in `dtype`: a rounded value and the rest in ULP."""
+    values = np.asarray(values)
     limit = np.finfo(dtype).max
     with np.errstate(all="ignore"):
         near = np.where(np.isinf(values), values, np.clip(values, -limit, limit)).astype(dtype)
         rest = (values - near) / unit(near)
-    return near, np.where(np.isinf(near), 0.0, np.clip(rest, -1, 1))
+    return near, np.where(np.isinf(near), 0.0, np.clip(rest, -1, 1)).astype(np.float64)
 
 
 def exact_from_mpmath(values, dtype):
-    """Exact values given as mpmath numbers, rounded as in `exact_from_float64`."""
+    """Exact values given as mpmath numbers, rounded as in `exact_from_wider`."""
     limit = float(np.finfo(dtype).max)
     near, rest = np.empty(len(values), dtype), np.empty(len(values))
     for i, value in enumerate(values):

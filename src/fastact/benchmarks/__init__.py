@@ -1,0 +1,58 @@
+"""``python -m fastact bench``: fastact beside what its users would otherwise use.
+
+`peers` says how each library computes each pass, `networks` how it trains a network; `cases` lists what is measured;
+`timing` takes samples in turn; `runner` starts a process (`worker`) for each instruction set and number of threads;
+`report` and `plots` write what came out.
+"""
+
+import shlex
+import sys
+from pathlib import Path
+
+from fastact._commands import CommandError
+
+DESCRIPTION = """\
+Time fastact beside the libraries that are installed (NumPy, SciPy, numexpr, Numba, PyTorch, ONNX Runtime, JAX,
+scikit-learn, thinc), in turn and on equal threads, check their results, and write a report: report.md, results.json
+and plots as SVG. Takes about two minutes; the whole report (--whole) about half an hour. Progress goes to standard
+error. Ctrl-C ends it: what has been measured is written. The plots need Matplotlib: pip install "fastact[bench]".
+"""
+
+
+def add_arguments(parser):
+    """Add the options of the benchmarks to their parser."""
+    parser.add_argument("--whole", action="store_true", help="every size, type, layout and instruction set")
+    parser.add_argument("--smoke", action="store_true", help="a few small cases, to see that it works")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="where the report goes (bench/results/quick, whole or smoke); files of an earlier report are replaced",
+    )
+
+
+def run(arguments):
+    """Measure, write the report, and print a summary."""
+    from fastact.benchmarks import report
+    from fastact.benchmarks.runner import Run
+
+    if arguments.whole and arguments.smoke:
+        raise CommandError("--whole and --smoke exclude each other")
+    kind = "whole" if arguments.whole else "smoke" if arguments.smoke else "quick"
+    folder = arguments.output or Path("bench", "results", kind)
+    report.check_folder(folder)
+    run = Run(kind, shlex.join(["python", *_program(), *sys.argv[1:]]))
+    try:
+        run.measure()
+    finally:
+        if run.document["rows"]:
+            report.write(run.document, folder)
+            print(report.summary(run.document))
+            print(f"\nThe report is in {folder / 'report.md'}.")
+    return 0
+
+
+def _program():
+    """Return how the running program was started: ``-m fastact`` or a script."""
+    script = Path(sys.argv[0])
+    return ["-m", "fastact"] if script.parent.name == "fastact" else [str(script)]

@@ -1,0 +1,199 @@
+"""What is measured: the rows of the report, quick and whole."""
+
+import itertools
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from fastact import _reference, available_isas
+from fastact.benchmarks.networks import NETWORKS
+from fastact.benchmarks.peers import ACTIVATIONS, OPERATIONS
+
+KI, MI = 2**10, 2**20
+DTYPES = ("float32", "float64")
+COLUMNS = 256  # of the matrices of the layouts
+
+
+class Case(NamedTuple):
+    """One row: a pass on one kind of array, or a network.
+
+    Parameters
+    ----------
+    group : str
+        A name of `GROUPS`.
+    operation : str
+        One of `OPERATIONS`; for "dense" the activation, for "training" "step".
+    dtype : str
+    mode : {"into", "inplace", "new"}
+    size : int
+        Elements; for networks rows of a batch.
+    layout : str
+        One of `LAYOUTS`; for networks the sizes of the layers.
+    threads : int
+    level : str
+        Instruction set.
+    """
+
+    group: str
+    operation: str
+    dtype: str
+    mode: str
+    size: int
+    layout: str
+    threads: int
+    level: str
+
+
+GROUPS = {
+    "accuracy": "Largest errors",
+    "call": "The cost of a call: 1 element",
+    "cache": "In the caches: one thread",
+    "memory": "In main memory: all threads",
+    "layout": "Strided and broadcast inputs",
+    "new": "Allocating calls",
+    "scaling": "More threads",
+    "dense": "Dense layers: forward pass with bias and activation",
+    "training": "Training steps: forward pass, loss, backward pass, SGD with momentum",
+}
+
+
+class Settings(NamedTuple):
+    """How long each row is measured."""
+
+    rounds: int
+    sample_seconds: float
+    most_seconds: float  # a row begins no new round after this
+    points: int  # where errors are searched
+
+
+def _strided(size, fill):
+    return fill(2 * size)[::2]
+
+
+def _columns(size, fill):
+    return fill(2 * size).reshape(-1, 2 * COLUMNS)[:, :COLUMNS]
+
+
+def _transposed(size, fill):
+    return fill(size).reshape(COLUMNS, -1).T
+
+
+def _broadcast(size, fill):
+    return np.lib.stride_tricks.as_strided(row := fill(COLUMNS), (size // COLUMNS, COLUMNS), (0, row.itemsize))
+
+
+LAYOUTS = {
+    "contiguous": lambda size, fill: fill(size),
+    "every second element": _strided,
+    "half the columns": _columns,
+    "transposed": _transposed,
+    "one row, broadcast": _broadcast,
+}
+
+
+def arrays(case):
+    """Return the inputs of a case: x of N(0, 3); for a backward pass dy of N(0, 1) and y, the output for such an x."""
+    rng = np.random.default_rng(0)
+
+    def normal(scale):
+        return lambda size: (rng.standard_normal(size, np.float32) * np.float32(scale)).astype(case.dtype)
+
+    def outputs(size):
+        return getattr(_reference, case.operation.removesuffix("_backward"))(normal(3)(size)).astype(case.dtype)
+
+    layout = LAYOUTS[case.layout]
+    if case.operation.endswith("_backward"):
+        return layout(case.size, normal(1)), LAYOUTS["contiguous"](case.size, outputs).reshape(
+            layout(case.size, normal(1)).shape)
+    return (layout(case.size, normal(3)),)
+
+
+def thread_counts():
+    """Return 1, 2, 4, … and the number of processors this process may use."""
+    most = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return sorted({*itertools.takewhile(lambda n: n < most, (2**k for k in range(12))), most})
+
+
+def _passes(group, sizes, modes, *, threads, level, operations=OPERATIONS, dtypes=DTYPES, layouts=("contiguous",)):
+    return [
+        Case(group, operation, dtype, mode, size, layout, threads, level)
+        for operation in operations
+        for dtype in dtypes
+        for size in sizes
+        for layout in layouts
+        for mode in modes
+    ]
+
+
+def _networks(names, *, threads, level, activations=ACTIVATIONS):
+    layers = {}  # a layer that stands in several networks is measured once a batch size
+    for name in names:
+        for features in itertools.pairwise(name.split("-")):
+            layers["-".join(features), NETWORKS[name]] = None
+    dense = [
+        Case("dense", activation, "float32", "into", batch, features, threads, level)
+        for features, batch in layers
+        for activation in activations
+    ]
+    return dense + [
+        Case("training", "step", "float32", "inplace", NETWORKS[name], name, threads, level) for name in names
+    ]
+
+
+def quick():
+    """Return the cases and the settings of a run of about two minutes: the best instruction set only."""
+    most, level = thread_counts()[-1], available_isas()[0]
+    one = {"threads": 1, "level": level}
+    cases = [
+        *_passes("accuracy", [0], ["into"], **one),
+        *_passes("call", [1], ["inplace"], dtypes=["float32"], **one),
+        *_passes("cache", [64 * KI], ["into"], **one),
+        *_passes("memory", [16 * MI], ["inplace", "into"], operations=["sigmoid", "relu"], dtypes=["float32"],
+                 threads=most, level=level),
+        *_passes("new", [64 * KI], ["new"], operations=ACTIVATIONS, dtypes=["float32"], **one),
+        *_networks(list(NETWORKS)[:3], activations=["relu"], **one),
+    ]  # fmt: skip
+    return cases, Settings(rounds=7, sample_seconds=2e-4, most_seconds=2.0, points=2**16)
+
+
+def whole():
+    """Return the cases and the settings of the whole report: half an hour or so."""
+    counts, levels = thread_counts(), available_isas()
+    best, most = levels[0], counts[-1]
+    one, all_threads = {"threads": 1, "level": best}, {"threads": most, "level": best}
+    cases = []
+    for level in levels:
+        cases += [
+            *_passes("accuracy", [0], ["into"], threads=1, level=level),
+            *_passes("cache", [64 * KI], ["into"], threads=1, level=level),
+        ]
+    cases += [
+        *_passes("call", [1], ["inplace"], **one),
+        *_passes("cache", [KI, MI], ["into"], **one),
+        *_passes("cache", [64 * KI], ["inplace"], **one),
+        *_passes("layout", [64 * KI], ["into"], operations=["sigmoid", "relu", "sigmoid_backward"],
+                 layouts=[layout for layout in LAYOUTS if layout != "contiguous"], **one),
+        *_passes("new", [KI, 64 * KI, 16 * MI], ["new"], operations=ACTIVATIONS, **one),
+        *_passes("memory", [16 * MI, 64 * MI], ["inplace", "into"], **all_threads),
+    ]  # fmt: skip
+    for threads in counts:
+        cases += _passes("scaling", [64 * KI, MI, 16 * MI], ["into"], operations=["sigmoid", "relu"],
+                         threads=threads, level=best)  # fmt: skip
+        cases += _networks(NETWORKS, activations=ACTIVATIONS if threads == 1 else ["relu"], threads=threads, level=best)
+    return cases, Settings(rounds=15, sample_seconds=1e-3, most_seconds=4.0, points=2**19)
+
+
+def smoke():
+    """Return a few small cases: to see that everything runs, not to measure."""
+    one = {"threads": 1, "level": available_isas()[-1]}
+    cases = [
+        *_passes("accuracy", [0], ["into"], operations=["sigmoid", "relu_backward"], dtypes=["float32"], **one),
+        *_passes("call", [1], ["inplace"], operations=["sigmoid"], dtypes=["float32"], **one),
+        *_passes("cache", [KI], ["into"], operations=["sigmoid", "relu_backward"], dtypes=["float32"], **one),
+        *_networks(list(NETWORKS)[:1], activations=["relu"], **one),
+    ]
+    return cases, Settings(rounds=3, sample_seconds=1e-5, most_seconds=0.1, points=2**10)
+
+
+PLANS = {"quick": quick, "whole": whole, "smoke": smoke}

@@ -1,0 +1,502 @@
+"""fastact and the libraries that its users would otherwise call: how each computes each pass.
+
+A library is a class with a table of statements, written as its users would write them. In a statement ``x`` (or ``dy``
+and ``y``, the output of the forward pass) is the input, ``out`` the array for the result, ``one`` a 1 of the type.
+
+- ``into``: writes the result to ``out``; ``out`` is the input itself (``x`` or ``dy``) where a pass in place is timed.
+- ``inplace``: a way of its own to work in place.
+- ``new``: an expression whose value is a new array.
+"""
+
+import importlib
+import importlib.metadata
+from typing import NamedTuple
+
+import numpy as np
+
+import fastact
+from fastact import _reference
+from fastact.benchmarks.timing import Contestant
+
+NEGATIVE_SLOPE = 0.01  # the default of fastact and of PyTorch
+ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu")
+OPERATIONS = tuple(a + kind for kind in ("", "_derivative", "_backward") for a in ACTIVATIONS)
+MODES = ("into", "inplace", "new")
+
+
+class Way(NamedTuple):
+    """How a library computes one pass."""
+
+    into: str | None = None
+    inplace: str | None = None
+    new: str | None = None
+
+
+class Inputs:
+    """The arrays of one comparison: the operation's inputs, their copies, and an output.
+
+    Parameters
+    ----------
+    operation : str
+        One of `OPERATIONS`.
+    arrays : tuple of ndarray
+        The inputs, as fastact takes them.
+    """
+
+    def __init__(self, operation, *arrays):
+        self.operation = operation
+        self.arrays = dict(zip(("dy", "y") if operation.endswith("_backward") else ("x",), arrays, strict=True))
+        self.first = next(iter(self.arrays))
+        self.shape = np.broadcast_shapes(*(array.shape for array in arrays))
+        self.dtype = arrays[0].dtype
+        self.out = np.empty(self.shape, self.dtype)
+        self.original = None
+
+    def names(self, mode):
+        """Return the arrays by name: in place, the input is a copy that the output is too."""
+        if mode == "new":
+            return dict(self.arrays)
+        if mode == "into":
+            return {**self.arrays, "out": self.out}
+        self.original = self.arrays[self.first]
+        self.out[...] = self.original
+        return {**self.arrays, self.first: self.out, "out": self.out}
+
+    def expected(self):
+        """Return the result by the float64 reference."""
+        return getattr(_reference, self.operation)(*self.arrays.values())
+
+
+def _contiguous(inputs):
+    return all(array.flags.c_contiguous and array.shape == inputs.shape for array in inputs.arrays.values())
+
+
+class Library:
+    """Base of the libraries: NumPy arrays go to the statements as they are.
+
+    Raises
+    ------
+    ImportError
+        It is not installed.
+    """
+
+    name = None
+    package = None  # what pip calls it, where it has another name
+    ways = {}  # noqa: RUF012 a table, replaced by each class
+    takes = staticmethod(lambda inputs: True)  # whether it can work on arrays of this layout
+
+    def __init__(self, threads):
+        self.names = {"np": np}
+        self.threads = threads
+        self.version = importlib.metadata.version(self.package or self.name)
+
+    def arrays(self, names):
+        """Return the arrays as the library takes them; they share their memory with the given ones."""
+        return names
+
+    def contestant(self, inputs, mode):
+        """Return the way to compute a pass as a `Contestant`, or None where the library has none."""
+        way = self.ways.get(inputs.operation, Way())
+        statement = getattr(way, mode) or (way.into if mode == "inplace" else None)
+        if statement is None or not self.takes(inputs):
+            return None
+        names = inputs.names(mode)
+        one = np.ones(1, inputs.dtype)
+        scratch = {"scratch": np.empty(inputs.shape, inputs.dtype)} if "scratch" in statement else {}
+        namespace = {**self.names, **self.arrays({**names, **scratch, "one": one})}
+        setup = "pass"
+        if mode == "inplace":
+            namespace |= {"restore": lambda: np.copyto(inputs.out, inputs.original)}
+            setup = "restore()"
+        return Contestant(self.name, statement, namespace, setup, once=mode == "inplace" and inputs.out.size > 1)
+
+    def result(self, contestant, inputs, mode):
+        """Run a contestant once and return its result as an ndarray."""
+        value = contestant.run()
+        return np.asarray(value) if mode == "new" else inputs.out
+
+
+class Fastact(Library):
+    name = "fastact"
+    ways = {  # noqa: RUF012
+        operation: Way(
+            into=f"fastact.{operation}({inputs}, out=out)", new=f"fastact.{operation}({inputs})"
+        )
+        for operation in OPERATIONS
+        for inputs in ["dy, y" if operation.endswith("_backward") else "x"]
+    }
+
+    def __init__(self, threads):
+        super().__init__(threads)
+        fastact.set_num_threads(threads)
+        self.names["fastact"] = fastact
+
+
+def _chain(forward, rest):
+    """The derivative by way of the forward pass."""
+    return Way(into=f"{forward}; {rest}")
+
+
+class NumPy(Library):
+    """Passes over the whole array into `out`, the fewest that NumPy needs."""
+
+    name = "numpy"
+    _sigmoid = "np.negative(x, out=out); np.exp(out, out=out); np.add(out, 1, out=out); np.reciprocal(out, out=out)"
+    ways = {  # noqa: RUF012
+        "sigmoid": Way(into=_sigmoid, new="1 / (1 + np.exp(-x))"),
+        "tanh": Way(into="np.tanh(x, out=out)", new="np.tanh(x)"),
+        "relu": Way(into="np.maximum(x, 0, out=out)", new="np.maximum(x, 0)"),
+        "leaky_relu": Way(
+            into="np.multiply(x, 0.01, out=scratch); np.maximum(x, scratch, out=out)", new="np.maximum(x, 0.01 * x)"
+        ),
+        "sigmoid_derivative": _chain(
+            _sigmoid, "np.subtract(1, out, out=scratch); np.multiply(out, scratch, out=out)"
+        ),
+        "tanh_derivative": _chain(
+            "np.tanh(x, out=out)", "np.multiply(out, out, out=out); np.subtract(1, out, out=out)"
+        ),
+        "relu_derivative": Way(into="np.greater(x, 0, out=out, casting='unsafe')", new="(x > 0).astype(x.dtype)"),
+        "leaky_relu_derivative": Way(new="np.where(x > 0, one, one * 0.01)"),
+        "sigmoid_backward": Way(
+            into="np.subtract(1, y, out=scratch); np.multiply(scratch, y, out=scratch); "
+            "np.multiply(scratch, dy, out=out)",
+            new="dy * y * (1 - y)",
+        ),
+        "tanh_backward": Way(
+            into="np.multiply(y, y, out=scratch); np.subtract(1, scratch, out=scratch); "
+            "np.multiply(scratch, dy, out=out)",
+            new="dy * (1 - y * y)",
+        ),
+        "relu_backward": Way(into="np.multiply(dy, y > 0, out=out)", new="dy * (y > 0)"),
+        "leaky_relu_backward": Way(
+            into="np.multiply(dy, 0.01, out=scratch); np.copyto(scratch, dy, where=y > 0); np.copyto(out, scratch)",
+            new="np.where(y > 0, dy, 0.01 * dy)",
+        ),
+    }
+
+
+class NumPyByTanh(Library):
+    """The sigmoid as a scaled tanh, which NumPy has vectorised: other speed, and no relative accuracy on the left."""
+
+    name = "numpy (tanh)"
+    package = "numpy"
+    _sigmoid = "np.multiply(x, 0.5, out=out); np.tanh(out, out=out); np.multiply(out, 0.5, out=out); out += 0.5"
+    ways = {  # noqa: RUF012
+        "sigmoid": Way(into=_sigmoid.replace("out += 0.5", "np.add(out, 0.5, out=out)"), new="0.5 * np.tanh(0.5 * x) + 0.5")
+    }
+
+
+class SciPy(Library):
+    name = "scipy"
+    ways = {"sigmoid": Way(into="expit(x, out=out)", new="expit(x)")}  # noqa: RUF012
+
+    def __init__(self, threads):
+        super().__init__(threads)
+        self.names["expit"] = importlib.import_module("scipy.special").expit
+
+
+def _numexpr(expression):
+    return Way(into=f"numexpr.evaluate({expression!r}, out=out)", new=f"numexpr.evaluate({expression!r})")
+
+
+class NumExpr(Library):
+    name = "numexpr"
+    # a Python float in an expression is a float64 and would make float32 arrays float64; c and one are of their type
+    ways = {  # noqa: RUF012
+        "sigmoid": _numexpr("1 / (1 + exp(-x))"),
+        "tanh": _numexpr("tanh(x)"),
+        "relu": _numexpr("where(x < 0, 0 * one, x)"),
+        "leaky_relu": _numexpr("where(x > 0, x, c * x)"),
+        "sigmoid_derivative": _numexpr("exp(-abs(x)) / (1 + exp(-abs(x)))**2"),
+        "tanh_derivative": _numexpr("1 - tanh(x)**2"),
+        "relu_derivative": _numexpr("where(x > 0, one, 0 * one)"),
+        "leaky_relu_derivative": _numexpr("where(x > 0, one, c)"),
+        "sigmoid_backward": _numexpr("dy * y * (1 - y)"),
+        "tanh_backward": _numexpr("dy * (1 - y * y)"),
+        "relu_backward": _numexpr("where(y <= 0, 0 * one, dy)"),
+        "leaky_relu_backward": _numexpr("where(y > 0, dy, c * dy)"),
+    }
+
+    def __init__(self, threads):
+        super().__init__(threads)
+        self.names["numexpr"] = importlib.import_module("numexpr")
+        self.names["numexpr"].set_num_threads(threads)
+
+    def arrays(self, names):
+        one = names["one"]
+        return {**names, "one": one[0], "c": one[0] * one.dtype.type(NEGATIVE_SLOPE)}
+
+
+class Numba(Library):
+    """A loop a pass, compiled by ``njit(parallel=True, fastmath=True)``."""
+
+    name = "numba"
+    takes = staticmethod(lambda inputs: len(inputs.shape) == 1)
+    ways = {  # noqa: RUF012
+        operation: Way(into=f"{operation}({inputs}, out)")
+        for operation in OPERATIONS
+        for inputs in ["dy, y" if operation.endswith("_backward") else "x"]
+    }
+    # NaN does not survive fastmath; everything else is as users write it
+    bodies = {  # noqa: RUF012
+        "sigmoid": "1 / (1 + np.exp(-x))",
+        "tanh": "np.tanh(x)",
+        "relu": "max(x, 0 * x)",
+        "leaky_relu": "x if x > 0 else c * x",
+        "sigmoid_derivative": "np.exp(-abs(x)) / (1 + np.exp(-abs(x)))**2",
+        "tanh_derivative": "1 - np.tanh(x)**2",
+        "relu_derivative": "1 if x > 0 else 0",
+        "leaky_relu_derivative": "1 if x > 0 else c",
+        "sigmoid_backward": "dy * y * (1 - y)",
+        "tanh_backward": "dy * (1 - y * y)",
+        "relu_backward": "dy if y > 0 else 0 * dy",
+        "leaky_relu_backward": "dy if y > 0 else c * dy",
+    }
+
+    def __init__(self, threads):
+        super().__init__(threads)
+        self._numba = importlib.import_module("numba")
+        self._numba.set_num_threads(threads)
+
+    def contestant(self, inputs, mode):
+        operation = inputs.operation
+        if operation not in self.names:
+            self.names[operation] = self._compiled(operation)
+        return super().contestant(inputs, mode)
+
+    def _compiled(self, operation):
+        names = ("dy", "y") if operation.endswith("_backward") else ("x",)
+        signature = ", ".join(f"{name}s" for name in names)
+        reads = "; ".join(f"{name} = {name}s[i]" for name in names)
+        source = (
+            f"def {operation}({signature}, out):\n"
+            f"    c = out.dtype.type({NEGATIVE_SLOPE})\n"
+            f"    for i in prange(out.size):\n"
+            f"        {reads}\n"
+            f"        out[i] = {self.bodies[operation]}\n"
+        )
+        scope = {"np": np, "prange": self._numba.prange}
+        exec(source, scope)
+        return self._numba.njit(parallel=True, fastmath=True)(scope[operation])
+
+
+def _torch(call, inplace=None, new=None):
+    return Way(into=f"{call}, out=out)", inplace=inplace, new=new or f"{call})")
+
+
+def _aten_backward(name, arguments):
+    call = f"torch.ops.aten.{name}_backward"
+    return Way(into=f"{call}.grad_input({arguments}, grad_input=out)", new=f"{call}({arguments})")
+
+
+class PyTorch(Library):
+    """Eager, without gradients; tensors that share the arrays' memory."""
+
+    name = "torch"
+    ways = {  # noqa: RUF012
+        "sigmoid": _torch("torch.sigmoid(x", "x.sigmoid_()"),
+        "tanh": _torch("torch.tanh(x", "x.tanh_()"),
+        "relu": Way("torch.clamp(x, min=0, out=out)", "x.relu_()", "torch.relu(x)"),
+        "leaky_relu": Way(
+            "torch.ops.aten.leaky_relu.out(x, 0.01, out=out)", "leaky_relu_(x, 0.01)", "leaky_relu(x, 0.01)"
+        ),
+        "sigmoid_derivative": _chain("torch.sigmoid(x, out=out)", "torch.addcmul(out, out, out, value=-1, out=out)"),
+        "tanh_derivative": _chain("torch.tanh(x, out=out)", "torch.addcmul(one, out, out, value=-1, out=out)"),
+        "relu_derivative": Way("torch.gt(x, 0, out=out)"),
+        "leaky_relu_derivative": Way("torch.where(x > 0, one, one * 0.01, out=out)", new="torch.where(x > 0, one, one * 0.01)"),
+        "sigmoid_backward": _aten_backward("sigmoid", "dy, y"),
+        "tanh_backward": _aten_backward("tanh", "dy, y"),
+        "relu_backward": _aten_backward("threshold", "dy, y, 0"),
+        "leaky_relu_backward": _aten_backward("leaky_relu", "dy, y, 0.01, True"),
+    }
+
+    def __init__(self, threads):
+        super().__init__(threads)
+        self._torch = torch = importlib.import_module("torch")
+        torch.set_num_threads(threads)
+        torch.set_grad_enabled(False)
+        functional = torch.nn.functional
+        self.names |= {"torch": torch, "leaky_relu": functional.leaky_relu, "leaky_relu_": functional.leaky_relu_}
+
+    def arrays(self, names):
+        return {name: self._torch.from_numpy(array) for name, array in names.items()}
+
+
+class OnnxRuntime(Library):
+    """One operator a model; input and output bound to the arrays' memory."""
+
+    name = "onnxruntime"
+    takes = staticmethod(_contiguous)
+    operators = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "leaky_relu": "LeakyRelu"}  # noqa: RUF012
+    ways = {  # noqa: RUF012
+        operation: Way(into="session.run_with_iobinding(binding)", new="session.run(None, {'x': x})[0]")
+        for operation in operators
+    }
+
+    def __init__(self, threads):
+        super().__init__(threads)
+        self._onnx = importlib.import_module("onnx")
+        self._runtime = importlib.import_module("onnxruntime")
+        self._sessions = {}
+
+    def contestant(self, inputs, mode):
+        contestant = super().contestant(inputs, mode)
+        if contestant is None:
+            return None
+        session = self._session(inputs.operation, inputs.dtype)
+        if session is None:
+            return None
+        namespace = contestant.namespace
+        namespace["session"] = session
+        if mode != "new":
+            binding = namespace["binding"] = session.io_binding()
+            for bind, array, name in ((binding.bind_input, namespace["x"], "x"), (binding.bind_output, inputs.out, "y")):
+                bind(name, "cpu", 0, inputs.dtype, list(array.shape), array.ctypes.data)
+        return contestant
+
+    def _session(self, operation, dtype):
+        """Return a session for an operator, or None where the runtime has none for the type."""
+        key = (operation, dtype)
+        if key not in self._sessions:
+            helper = self._onnx.helper
+            kind = helper.np_dtype_to_tensor_dtype(dtype)
+            settings = {"alpha": NEGATIVE_SLOPE} if operation == "leaky_relu" else {}
+            node = helper.make_node(self.operators[operation], ["x"], ["y"], **settings)
+            ends = [[helper.make_tensor_value_info(name, kind, None)] for name in "xy"]
+            graph = helper.make_graph([node], operation, *ends)
+            # an operator set and a format that every runtime of the last years reads
+            model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+            options = self._runtime.SessionOptions()
+            options.intra_op_num_threads = self.threads
+            options.log_severity_level = 4
+            try:
+                session = self._runtime.InferenceSession(
+                    model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+                )
+            except Exception:  # of classes of its own: no kernel for this type
+                session = None
+            self._sessions[key] = session
+        return self._sessions[key]
+
+
+class Jax(Library):
+    """Compiled by jit; JAX has no `out=`, so a result is a new array, or takes over a donated input's memory."""
+
+    name = "jax"
+    takes = staticmethod(_contiguous)
+    ways = {  # noqa: RUF012
+        operation: Way(
+            into=f"{operation}({inputs}).block_until_ready()",
+            inplace=f"{first} = {operation}_donated({inputs}).block_until_ready()",
+            new=f"{operation}({inputs}).block_until_ready()",
+        )
+        for operation in OPERATIONS
+        for inputs, first in [("dy, y", "dy") if operation.endswith("_backward") else ("x", "x")]
+    }
+
+    def __init__(self, threads):
+        super().__init__(threads)
+        jax = self._jax = importlib.import_module("jax")
+        jax.config.update("jax_enable_x64", True)
+        jax.config.update("jax_cpu_enable_async_dispatch", False)
+        where, square, sigmoid, tanh = jax.numpy.where, jax.numpy.square, jax.nn.sigmoid, jax.numpy.tanh
+        functions = {
+            "sigmoid": sigmoid,
+            "tanh": tanh,
+            "relu": jax.nn.relu,
+            "leaky_relu": lambda x: jax.nn.leaky_relu(x, NEGATIVE_SLOPE),
+            "sigmoid_derivative": lambda x: sigmoid(x) * sigmoid(-x),
+            "tanh_derivative": lambda x: 1 - square(tanh(x)),
+            "relu_derivative": lambda x: (x > 0).astype(x.dtype),
+            "leaky_relu_derivative": lambda x: where(x > 0, 1, NEGATIVE_SLOPE).astype(x.dtype),
+            "sigmoid_backward": lambda dy, y: dy * y * (1 - y),
+            "tanh_backward": lambda dy, y: dy * (1 - y * y),
+            "relu_backward": lambda dy, y: where(y > 0, dy, 0),
+            "leaky_relu_backward": lambda dy, y: where(y > 0, dy, NEGATIVE_SLOPE * dy),
+        }
+        for name, function in functions.items():
+            self.names[name] = jax.jit(function)
+            self.names[f"{name}_donated"] = jax.jit(function, donate_argnums=0)
+
+    def arrays(self, names):
+        return {name: self._own(array) for name, array in names.items()}
+
+    def _own(self, array):
+        return self._jax.device_put(array, may_alias=False)
+
+    def contestant(self, inputs, mode):
+        contestant = super().contestant(inputs, mode)
+        if contestant is None or mode != "inplace":
+            return contestant
+        contestant.namespace["fresh"] = lambda: self._own(inputs.original)
+        # a donated array is gone after the call
+        return contestant._replace(setup=f"{inputs.first} = fresh()")
+
+    def result(self, contestant, inputs, mode):
+        value = contestant.run()
+        return np.asarray(contestant.namespace[inputs.first] if mode == "inplace" else value)
+
+
+class ScikitLearn(Library):
+    """What its MLPs call, always in place; its derivatives take the output of the forward pass."""
+
+    name = "sklearn"
+    package = "scikit-learn"
+    ways = {  # noqa: RUF012
+        "sigmoid": Way(inplace="inplace_logistic(x)"),
+        "tanh": Way(inplace="inplace_tanh(x)"),
+        "relu": Way(inplace="inplace_relu(x)"),
+        "sigmoid_backward": Way(inplace="inplace_logistic_derivative(y, dy)"),
+        "tanh_backward": Way(inplace="inplace_tanh_derivative(y, dy)"),
+        "relu_backward": Way(inplace="inplace_relu_derivative(y, dy)"),
+    }
+
+    def __init__(self, threads):
+        super().__init__(threads)
+        module = importlib.import_module("sklearn.neural_network._base")
+        self.names |= {name: getattr(module, name) for name in dir(module) if name.startswith("inplace_")}
+
+
+class Thinc(Library):
+    name = "thinc"
+    ways = {  # noqa: RUF012
+        "sigmoid": Way(inplace="ops.sigmoid(x, inplace=True)", new="ops.sigmoid(x)"),
+        "relu": Way(inplace="ops.relu(x, inplace=True)", new="ops.relu(x)"),
+        # in place backprop_sigmoid writes to y, which the others keep
+        "sigmoid_backward": Way(new="ops.backprop_sigmoid(dy, y)"),
+        "relu_backward": Way(inplace="ops.backprop_relu(dy, y, inplace=True)", new="ops.backprop_relu(dy, y)"),
+    }
+    takes = staticmethod(_contiguous)
+
+    def __init__(self, threads):
+        super().__init__(threads)
+        self.names["ops"] = importlib.import_module("thinc.api").NumpyOps()
+
+
+LIBRARIES = (Fastact, NumPy, NumPyByTanh, SciPy, NumExpr, Numba, PyTorch, OnnxRuntime, Jax, ScikitLearn, Thinc)
+
+
+def load(threads, names=None):
+    """Import the libraries and hold each to a number of threads.
+
+    Parameters
+    ----------
+    threads : int
+    names : collection of str, optional
+        Only these, beside fastact.
+
+    Returns
+    -------
+    libraries : list of Library
+        fastact first.
+    absent : dict of str to str
+        The reason for each one that cannot be imported.
+    """
+    libraries, absent = [], {}
+    for library in LIBRARIES:
+        if names is None or library.name in names or library is Fastact:
+            try:
+                libraries.append(library(threads))
+            except ImportError as error:  # PackageNotFoundError is one too
+                absent[library.name] = str(error)
+    return libraries, absent

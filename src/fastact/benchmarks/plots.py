@@ -1,0 +1,206 @@
+"""The plots of the report, as SVG that can be read on light and on dark pages. Needs Matplotlib."""
+
+import os
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from fastact.benchmarks import report
+from fastact.benchmarks.cases import KI
+from fastact.benchmarks.peers import OPERATIONS
+
+# no background; text and lines of a middle grey and middle tones have a contrast of 3.5 or more to white and to black
+TEXT = "#7a828b"
+COLORS = {
+    "fastact": "#e0503c", "numpy": "#3f83d6", "numpy (tanh)": "#7fa9d8", "scipy": "#2f9e7a", "numexpr": "#9a7b4f",
+    "numba": "#8a70d6", "torch": "#c77d0a", "onnxruntime": "#d05fa5", "jax": "#1f98ad", "sklearn": "#7d9a2b",
+    "thinc": "#8c8c8c",
+}  # fmt: skip
+MARKERS = dict(zip(COLORS, "osv^D<>phXd", strict=True))
+STYLE = {
+    "svg.hashsalt": "fastact", "svg.fonttype": "path", "font.size": 10, "text.color": TEXT, "axes.edgecolor": TEXT,
+    "axes.labelcolor": TEXT, "axes.titlecolor": TEXT, "xtick.color": TEXT, "ytick.color": TEXT, "grid.color": TEXT,
+    "grid.alpha": 0.25, "axes.spines.top": False, "axes.spines.right": False, "axes.facecolor": "none",
+    "figure.facecolor": "none", "savefig.facecolor": "none", "legend.frameon": False,
+}  # fmt: skip
+
+# Floating-point operations an element in float32 and float64 (a fused multiply-add is two, a comparison is one), counted
+# in the AVX-512 loops that the compiler made of simd/formulas_f32.h and formulas_f64.h.
+OPERATIONS_AN_ELEMENT = {
+    "sigmoid": (34, 42), "sigmoid_derivative": (33, 41), "sigmoid_backward": (4, 4),
+    "tanh": (19, 51), "tanh_derivative": (35, 43), "tanh_backward": (4, 4),
+    "relu": (1, 1), "relu_derivative": (1, 1), "relu_backward": (1, 1),
+    "leaky_relu": (2, 2), "leaky_relu_derivative": (1, 1), "leaky_relu_backward": (2, 2),
+}  # fmt: skip
+
+
+def draw(document, folder):
+    """Draw what the document has rows for.
+
+    Returns
+    -------
+    dict of str to str
+        Each file that was written, and what it shows.
+    """
+    rows = report.rows_of(document)
+    drawn = {}
+    with mpl.rc_context(STYLE):
+        for name, figure, text in [*_ratios(document, rows), *_rooflines(document, rows), *_times(document, rows)]:
+            spare = folder / f"{name}.part"
+            FigureCanvasSVG(figure)
+            # no date in the file: the same results give the same bytes
+            figure.savefig(spare, format="svg", metadata={"Date": None}, bbox_inches="tight")
+            os.replace(spare, folder / name)
+            drawn[name] = text
+    return drawn
+
+
+def _machine(document):
+    machine = document["machine"]
+    return machine["processor"] + (f" ({machine['model']})" if machine["model"] else "")
+
+
+def _ratios(document, rows):
+    """Bars: the fastest peer's time over fastact's, a plot for each instruction set."""
+    for level in document["machine"]["levels"]:
+        chosen = [
+            row for row in rows
+            if row.ratio and row.case["group"] == "cache" and row.case["mode"] == "into"
+            and row.case["size"] == 64 * KI and row.case["level"] == level
+        ]  # fmt: skip
+        if not chosen:
+            continue
+        operations = [name for name in OPERATIONS if any(row.case["operation"] == name for row in chosen)]
+        dtypes = sorted({row.case["dtype"] for row in chosen})
+        figure = Figure(figsize=(9, 0.42 * len(operations) * max(1, len(dtypes) / 1.4) + 1.2))
+        axes = figure.subplots()
+        height = 0.8 / len(dtypes)
+        for index, dtype in enumerate(dtypes):
+            for row in chosen:
+                if row.case["dtype"] != dtype:
+                    continue
+                ratio = row.ratio
+                y = operations.index(row.case["operation"]) + (index - (len(dtypes) - 1) / 2) * height
+                color = COLORS["fastact"] if dtype == "float32" else COLORS["numpy"]
+                axes.barh(y, ratio["median"], 0.9 * height, color=color, label=dtype if row is chosen[index] else None)
+                axes.plot([ratio["low"], ratio["high"]], [y, y], color=TEXT, linewidth=1.5)
+                axes.text(max(ratio["median"], ratio["high"]) * 1.03, y,
+                          f"{ratio['median']:.2f}  {report.NAMES[row.best_peer]}", va="center", fontsize=8)  # fmt: skip
+        axes.axvline(1, color=TEXT, linewidth=1, linestyle="--")
+        axes.set_yticks(range(len(operations)), operations)
+        axes.invert_yaxis()
+        axes.set_xscale("log", base=2)
+        axes.set_xlim(right=axes.get_xlim()[1] * 1.6)
+        axes.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.set_xlabel("fastest peer's time / fastact's (right of 1 fastact is faster)")
+        handles = [mpl.patches.Patch(color=COLORS["fastact" if dtype == "float32" else "numpy"], label=dtype)
+                   for dtype in dtypes]  # fmt: skip
+        axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 1.08), ncols=2)
+        axes.grid(axis="x")
+        text = (
+            f"Fastest peer's time over fastact's, 64 Ki elements, one thread, {level}, on {_machine(document)}; "
+            "the thin lines are quartiles."
+        )
+        yield f"ratios-{level}.svg", figure, text
+
+
+def _times(document, rows):
+    """Time an element against size, a plot for each pass: in the caches on one thread, beyond them on all."""
+    level = document["machine"]["levels"][0]
+    for operation in OPERATIONS:
+        chosen = [
+            row for row in rows
+            if row.case["operation"] == operation and row.case["level"] == level
+            and (row.case["group"] == "call" or (row.case["group"] in ("cache", "memory") and row.case["mode"] == "into"))
+        ]  # fmt: skip
+        if len({row.case["size"] for row in chosen}) < 2:
+            continue
+        dtypes = sorted({row.case["dtype"] for row in chosen})
+        figure = Figure(figsize=(5 * len(dtypes) + 1.8, 4))
+        panels = figure.subplots(1, len(dtypes), sharey=True, squeeze=False)[0]
+        for panel, dtype in zip(panels, dtypes, strict=True):
+            for name in report.ordered({name for row in chosen for name in row.times}):
+                for group, line in ((("call", "cache"), "-"), (("memory",), "--")):
+                    points = sorted(
+                        (row.case["size"], row.time(name)) for row in chosen
+                        if row.case["dtype"] == dtype and row.case["group"] in group and name in row.times
+                    )  # fmt: skip
+                    if points:
+                        ours = name == "fastact"
+                        panel.plot(*zip(*points, strict=True), line, color=COLORS[name], marker=MARKERS[name],
+                                   markersize=6 if ours else 4, linewidth=2.2 if ours else 1.2,
+                                   zorder=3 if ours else 2, label=report.NAMES[name])  # fmt: skip
+            panel.set_xscale("log", base=2)
+            panel.set_yscale("log")
+            sizes = sorted({row.case["size"] for row in chosen})
+            panel.set_xticks(sizes, [report.elements(size) for size in sizes])
+            panel.minorticks_off()
+            panel.set_title(f"{operation} {dtype}", fontsize=11)
+            panel.set_xlabel("elements")
+            panel.grid()
+        panels[0].set_ylabel("ns an element")
+        panels[0].yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        handles = {}
+        for panel in panels:
+            for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+                handles.setdefault(label, handle)
+        figure.legend(handles.values(), handles.keys(), loc="center left", bbox_to_anchor=(0.9, 0.5))
+        threads = max((row.case["threads"] for row in chosen), default=1)
+        text = (
+            f"`{operation}`, {level}, on {_machine(document)}: solid on one thread (1 element in place, else `out=`), "
+            f"dashed on {threads} threads in main memory (`out=`)."
+        )
+        yield f"time-{operation}.svg", figure, text
+
+
+def _rooflines(document, rows):
+    """What bounds each pass: the memory (slanted) or the arithmetic (level), in the caches and in main memory."""
+    level = document["machine"]["levels"][0]
+    peaks = {found["threads"]: found["gigaflops"] for found in document["environments"] if found["level"] == level}
+    chosen = [
+        row for row in rows
+        if row.limit and row.case["level"] == level and row.case["mode"] == "into" and row.case["dtype"] == "float32"
+        and ((row.case["group"] == "cache" and row.case["size"] == 64 * KI)
+             or (row.case["group"] == "memory" and row.case["size"] == 2**24))
+    ]  # fmt: skip
+    if not chosen:
+        return
+    figure = Figure(figsize=(9, 5))
+    axes = figure.subplots()
+    settings = {}
+    for row in chosen:
+        settings.setdefault((row.case["group"], row.case["threads"]), []).append(row)
+    intensities = np.geomspace(0.04, 8, 50)
+    labels = {}
+    for (group, threads), members in settings.items():
+        bandwidth = float(np.median([row.limit_gigabytes for row in members]))
+        peak = peaks[threads]
+        color = COLORS["fastact"] if group == "cache" else COLORS["numpy"]
+        where = f"{'caches, 64 Ki' if group == 'cache' else 'main memory, 16 Mi'}, {threads} thread{'s' * (threads > 1)}"
+        roof = f"{bandwidth:.0f} GB/s, {peak:.0f} GFLOP/s"
+        axes.plot(intensities, np.minimum(peak, intensities * bandwidth), color=color, label=f"{where}: {roof}")
+        for row in members:
+            flops = OPERATIONS_AN_ELEMENT[row.case["operation"]][0]
+            intensity = flops / (4 * row.arrays)
+            speed = flops / row.time("fastact")
+            axes.plot(intensity, speed, "o", color=color)
+            labels.setdefault((group, round(intensity, 2), round(np.log10(speed), 1)), (intensity, speed, []))[2].append(
+                row.case["operation"])
+    for (group, *_), (intensity, speed, names) in labels.items():
+        axes.annotate(", ".join(names), (intensity, speed), xytext=(5, -9 if group == "memory" else 5),
+                      textcoords="offset points", fontsize=7)  # fmt: skip
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xlabel("floating-point operations a byte moved")
+    axes.set_ylabel("GFLOP/s, float32")
+    axes.grid()
+    axes.legend(loc="upper left", fontsize=9)
+    text = (
+        f"Roofline of fastact's float32 passes with `out=`, {level}, on {_machine(document)}: the slanted lines are the "
+        "loops that only move memory, the level ones NumPy's matrix product."
+    )
+    yield "roofline.svg", figure, text

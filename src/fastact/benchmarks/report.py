@@ -1,0 +1,421 @@
+"""The report: results.json, report.md, and the plots beside it."""
+
+import json
+import math
+import os
+import statistics
+from pathlib import Path
+
+from fastact._commands import CommandError
+from fastact.benchmarks.cases import GROUPS, KI, MI
+from fastact.benchmarks.peers import LIBRARIES
+
+JSON, MARKDOWN = "results.json", "report.md"
+ORDER = [library.name for library in LIBRARIES]
+NAMES = {
+    "fastact": "fastact", "numpy": "NumPy", "numpy (tanh)": "NumPy (tanh)", "scipy": "SciPy", "numexpr": "numexpr",
+    "numba": "Numba", "torch": "PyTorch", "onnxruntime": "ONNX Runtime", "jax": "JAX", "sklearn": "scikit-learn",
+    "thinc": "thinc",
+}  # fmt: skip
+MODES = {"into": "`out=`", "inplace": "in place", "new": "new array"}
+SIGNIFICANT = 4  # digits that are kept of a number
+
+NOTES = """\
+- Times are medians, in {unit}. Every peer takes its samples in turn with fastact (fastact, peer, fastact, peer, …; the
+  other way round in every second round). A ratio is made from each such pair: peer's time over fastact's, so **above 1
+  fastact is faster**. The table gives the ratio to the fastest peer: the median, and its quartiles in brackets.
+- Behind a time stands the largest error in ULP on inputs of N(0, 3), and after a stroke the one in the tails where that
+  is larger (results down to the subnormals; a result that is lost there is off by millions).
+- Share of the limit: the time of a loop that only moves the same bytes, over fastact's. In place, and in the caches,
+  that loop multiplies an array by a number; out of place in main memory it copies with streaming stores. It moves two
+  arrays; for a backward pass its time counts one and a half times. Above 100 % the pass beats the loop.
+- JAX has no `out=`: there it makes a new array, and in place it donates its input. scikit-learn's functions work in
+  place, on the output of the forward pass. Each process had the number of threads set by every library's own means.
+- Every result was compared with the float64 reference before it was timed; a library whose result is wrong is not
+  timed, and is named below.
+"""
+
+
+def check_folder(folder):
+    """Make the folder of the report, before anything is measured.
+
+    Raises
+    ------
+    CommandError
+        It cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise CommandError(f"--output {folder} cannot be written to: {error.strerror}") from None
+
+
+def write(document, folder):
+    """Write the files of a report; each is replaced as a whole or not at all."""
+    _replace(folder / JSON, json.dumps(_rounded(document), indent=None, separators=(",", ":")) + "\n")
+    try:
+        from fastact.benchmarks import plots
+    except ImportError:
+        drawn = None
+    else:
+        drawn = plots.draw(document, folder)
+    _replace(folder / MARKDOWN, markdown(document, drawn))
+
+
+def read(folder):
+    """Return the document of an earlier run."""
+    return json.loads((Path(folder) / JSON).read_text())
+
+
+def _replace(path, text):
+    spare = path.with_suffix(path.suffix + ".part")
+    spare.write_text(text)
+    os.replace(spare, path)
+
+
+def _rounded(value):
+    if isinstance(value, float) and math.isfinite(value):
+        return float(f"{value:.{SIGNIFICANT}g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+class Row:
+    """A row of the results, with what the tables say of it."""
+
+    def __init__(self, entry, errors):
+        self.case = entry["case"]
+        self.times = {name: entry["times"][name] for name in ordered(entry["times"])}
+        self.wrong = entry["wrong"]
+        self.limit = entry.get("limit")
+        self.errors = errors.get((self.case["level"], self.case["operation"], self.case["dtype"]), {})
+        self.is_network = self.case["group"] in ("dense", "training")
+
+    @property
+    def title(self):
+        """What is timed, for people."""
+        case = self.case
+        what = f"{case['operation']} {case['dtype']}"
+        if self.is_network:
+            return f"{case['operation']} {case['layout']}, {case['size']} rows, {_threads(case['threads'])}"
+        layout = "" if case["layout"] == "contiguous" else f", {case['layout']}"
+        return f"{what}, {elements(case['size'])}{layout}, {MODES[case['mode']]}, {_threads(case['threads'])}"
+
+    @property
+    def scale(self):
+        """What seconds are multiplied by: nanoseconds an element, a call of one element, or milliseconds a call."""
+        return 1e3 if self.is_network else 1e9 / self.case["size"]
+
+    def time(self, name):
+        return self.times[name]["seconds"]["median"] * self.scale
+
+    @property
+    def best_peer(self):
+        """The fastest peer, or None without peers."""
+        peers = [name for name in self.times if name != "fastact"]
+        return min(peers, key=lambda name: self.times[name]["ratio"]["median"], default=None)
+
+    @property
+    def ratio(self):
+        """The fastest peer's time over fastact's: median and quartiles."""
+        return self.times[self.best_peer]["ratio"] if self.best_peer else None
+
+    @property
+    def arrays(self):
+        """Arrays that a pass moves."""
+        return 3 if self.case["operation"].endswith("_backward") else 2
+
+    @property
+    def share(self):
+        """The limit's time over fastact's, or None where there is no limit."""
+        if self.limit is None:
+            return None
+        return self.limit["ratio"]["median"] * (1 if self.is_network else self.arrays / 2)
+
+    @property
+    def limit_gigabytes(self):
+        """GB/s of the loop that only moves memory."""
+        moved = 2 * self.case["size"] * (4 if self.case["dtype"] == "float32" else 8)
+        return moved / self.limit["seconds"]["median"] / 1e9
+
+
+def rows_of(document):
+    """Return the timed rows of a document, with each library's largest errors."""
+    errors = {
+        (row["case"]["level"], row["case"]["operation"], row["case"]["dtype"]): row["errors"]
+        for row in document["rows"]
+        if "errors" in row
+    }
+    return [Row(row, errors) for row in document["rows"] if "times" in row]
+
+
+def ordered(names):
+    """Return libraries' names in the order of the tables."""
+    return sorted(names, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+
+
+def elements(size):
+    """Return a number of elements as 1, 64 Ki, 16 Mi."""
+    for unit, name in ((MI, "Mi"), (KI, "Ki")):
+        if size >= unit and size % unit == 0:
+            return f"{size // unit} {name}"
+    return str(size)
+
+
+def _threads(count):
+    return f"{count} thread{'s' * (count > 1)}"
+
+
+def summary(document):
+    """Return a few lines for the terminal: where fastact is ahead, even, and behind."""
+    rows = [row for row in rows_of(document) if row.ratio]
+    if not rows:
+        return "Nothing has been compared yet."
+    ahead, even, behind = split(rows)
+    lines = [f"{len(document['rows'])} of {document['cases']} rows measured in {document['seconds']:.0f} s."]
+    if not document["complete"]:
+        lines[0] += " The run was interrupted; the report holds these rows."
+    lines += ["", f"{'':<24}{'fastact':>10}  {'fastest peer':<26}{'ratio':>7}"]
+    for row in rows:
+        case = row.case
+        if case["group"] == "cache" and case["size"] == 64 * KI and case["mode"] == "into":
+            peer = f"{NAMES[row.best_peer]} {_number(row.time(row.best_peer))}"
+            name = f"{case['operation']} {case['dtype'].replace('float', 'f')}"
+            lines.append(f"{name:<30}{_number(row.time('fastact')):>8}  {peer:<22}{row.ratio['median']:>7.2f}")
+    lines += ["", "(ns an element, 64 Ki elements, one thread; above 1 fastact is faster)" if len(lines) > 4 else ""]
+    lines.append(
+        f"Against the fastest peer of each row fastact is ahead in {len(ahead)} of {len(rows)}, even in {len(even)}, "
+        f"behind in {len(behind)}."
+    )
+    return "\n".join(lines)
+
+
+def split(rows):
+    """Return the rows where fastact is ahead of the fastest peer, even with it, and behind, by the ratio's quartiles."""
+    ahead = [row for row in rows if row.ratio["low"] > 1]
+    behind = [row for row in rows if row.ratio["high"] < 1]
+    even = [row for row in rows if row not in ahead and row not in behind]
+    return ahead, even, sorted(behind, key=lambda row: row.ratio["median"])
+
+
+def markdown(document, drawn):
+    """Return the report as Markdown.
+
+    Parameters
+    ----------
+    document : dict
+    drawn : dict of str to str, or None
+        File and description of each plot; None where Matplotlib is not installed.
+    """
+    rows = rows_of(document)
+    parts = [_head(document)]
+    compared = [row for row in rows if row.ratio]
+    if compared:
+        parts.append(_standing(compared))
+    if drawn is None:
+        parts.append('Plots are drawn where Matplotlib is installed: `pip install "fastact[bench]"`.')
+    elif drawn:
+        parts.append("## Plots\n\n" + "\n\n".join(f"![{text}]({file})\n\n{text}" for file, text in drawn.items()))
+    parts.append("## How to read the tables\n\n" + NOTES.format(unit="nanoseconds an element (networks: milliseconds)"))
+    for group, title in GROUPS.items():
+        if group == "accuracy":
+            continue
+        chosen = [row for row in rows if row.case["group"] == group]
+        if chosen:
+            parts.append(f"## {title}\n\n" + "\n\n".join(_tables(group, chosen)))
+    parts.append(_errors(document))
+    parts.append(_limits(rows))
+    parts.append(_statements(rows))
+    return "\n\n".join(filter(None, (part.strip() for part in parts))) + "\n"
+
+
+def _head(document):
+    machine, environments = document["machine"], document["environments"]
+    versions, absent = {}, {}
+    for environment in environments:
+        versions |= environment["versions"]
+        absent |= environment["absent"]
+    versions = {name: versions[name] for name in ordered(versions) if name in NAMES and name != "numpy (tanh)"}
+    levels = "; ".join(
+        f"fastact {found['isa']}" + (f", PyTorch {found['torch']}" if "torch" in found else "")
+        for found in {environment["level"]: environment for environment in environments}.values()
+    )
+    blas = next((found["blas"][0] for found in environments if found.get("blas")), "unknown")
+    lines = [
+        "# fastact beside its peers",
+        f"Made by `{document['command']}` on {document['date']}, in {document['seconds'] / 60:.0f} minutes."
+        + ("" if document["complete"] else f" **The run was interrupted**: {len(document['rows'])} of "
+           f"{document['cases']} rows were measured."),
+        "| | |\n| --- | --- |\n"
+        f"| processor | {machine['processor']}"
+        + (f" ({machine['model']})" if machine["model"] else "")
+        + f", {machine['processors']} usable |\n"
+        f"| system | {machine['system']}, Python {document['versions']['python']} |\n"
+        f"| instruction sets | {', '.join(machine['levels'])} (here: {levels}) |\n"
+        f"| NumPy's BLAS | {blas} |\n"
+        f"| versions | {', '.join(f'{NAMES[name]} {version}' for name, version in versions.items())} |\n"
+        f"| not installed | {', '.join(f'{NAMES[name]} ({reason})' for name, reason in absent.items()) or 'none'} |",
+    ]  # fmt: skip
+    return "\n\n".join(lines)
+
+
+def _standing(rows):
+    ahead, even, behind = split(rows)
+    ratios = [row.ratio["median"] for row in rows]
+    text = (
+        "## Where fastact stands\n\n"
+        f"Against the fastest peer of each of {len(rows)} rows fastact is ahead in {len(ahead)}, even (the quartiles of "
+        f"the ratio lie on both sides of 1) in {len(even)}, and behind in {len(behind)}. The median of the ratios is "
+        f"{statistics.median(ratios):.2f}."
+    )
+    if behind:
+        text += "\n\nBehind, the worst first:\n\n| what | fastest peer | ratio |\n| --- | --- | --- |\n"
+        text += "\n".join(f"| {row.title} | {NAMES[row.best_peer]} | {_spread(row.ratio)} |" for row in behind)
+    return text
+
+
+def _tables(group, rows):
+    """Yield the tables of a group: one for each instruction set, number of threads and mode that it holds."""
+    keys = {(row.case["level"], row.case["threads"], row.case["mode"] if group != "training" else "") for row in rows}
+    position = {id(row): index for index, row in enumerate(rows)}
+    for key in sorted(keys, key=lambda key: min(position[id(row)] for row in rows if _key(group, row) == key)):
+        level, threads, mode = key
+        chosen = [row for row in rows if _key(group, row) == key]
+        title = ", ".join(filter(None, [level, _threads(threads), MODES[mode] if mode and group != "dense" else ""]))
+        yield f"### {title}\n\n" + table(chosen)
+
+
+def _key(group, row):
+    return row.case["level"], row.case["threads"], row.case["mode"] if group != "training" else ""
+
+
+def table(rows, libraries=None, errors=True):
+    """Return rows as a Markdown table: what, fastact, each peer, the ratio to the fastest, the share of the limit.
+
+    Parameters
+    ----------
+    rows : list of Row
+    libraries : list of str, optional
+        The columns; the default is every library that was timed.
+    errors : bool, optional
+        Whether the largest errors stand behind the times.
+    """
+    libraries = libraries or ordered({name for row in rows for name in row.times})
+    libraries = [name for name in libraries if any(name in row.times for row in rows)]
+    limits = any(row.limit for row in rows)
+    sizes = {(row.case["size"], row.case["layout"]) for row in rows}
+    wide = len(sizes) > 1 or rows[0].is_network
+    head = ["pass" if not rows[0].is_network else "", "type", *(["size"] if wide else []),
+            *(NAMES[name] for name in libraries), "fastest peer / fastact", *(["share of the limit"] if limits else [])]  # fmt: skip
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for row in rows:
+        case = row.case
+        layout = "" if case["layout"] == "contiguous" else f", {case['layout']}"
+        size = f"{case['layout']} ({case['size']} rows)" if row.is_network else f"{elements(case['size'])}{layout}"
+        cells = [f"`{case['operation']}`" if case["operation"] != "step" else "step", case["dtype"]]
+        cells += [size] if wide else []
+        cells += [_cell(row, name, errors) for name in libraries]
+        cells += [f"**{_spread(row.ratio)}** {NAMES[row.best_peer]}" if row.ratio else ""]
+        if limits:
+            cells += ["" if row.share is None else f"{100 * row.share:.0f} %"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(row, name, errors):
+    if name in row.wrong:
+        return "wrong"
+    if name not in row.times:
+        return ""
+    text = _number(row.time(name))
+    if errors and name in row.errors:
+        text += f" ({_error(*row.errors[name])})"
+    return text
+
+
+def _error(centre, tails):
+    return _ulp(centre) + (f"/{_ulp(tails)}" if tails > max(1.05 * centre, centre + 0.05) else "")
+
+
+def _ulp(error):
+    if error == 0:
+        return "0"
+    return f"{error:.2f}" if error < 100 else f"{error:.0e}".replace("e+0", "e").replace("e+", "e")
+
+
+def _number(value):
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def _spread(ratio):
+    return f"{ratio['median']:.2f} ({ratio['low']:.2f}–{ratio['high']:.2f})"
+
+
+def _errors(document):
+    """The largest errors of every library, a table for each instruction set."""
+    parts = []
+    for level in document["machine"]["levels"]:
+        rows = [row for row in document["rows"] if "errors" in row and row["case"]["level"] == level and row["errors"]]
+        if not rows:
+            continue
+        libraries = ordered({name for row in rows for name in row["errors"]})
+        head = ["pass", "type", *(NAMES[name] for name in libraries)]
+        lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+        for row in rows:
+            case = row["case"]
+            cells = [_error(*row["errors"][name]) if name in row["errors"] else "" for name in libraries]
+            lines.append("| " + " | ".join([f"`{case['operation']}`", case["dtype"], *cells]) + " |")
+        parts.append(f"### {level}\n\n" + "\n".join(lines))
+    if not parts:
+        return ""
+    count = document["settings"]["points"]
+    return (
+        f"## {GROUPS['accuracy']}\n\nIn ULP, against extended precision: on {count:,} inputs of N(0, 3), and after a "
+        f"stroke, where it is larger, on {count:,} in the tails.\n\n" + "\n\n".join(parts)
+    )
+
+
+def _limits(rows):
+    """The yardsticks, each the median of what it reached beside every pass."""
+    found = {}
+    for row in rows:
+        if row.limit and not row.is_network:
+            case = row.case
+            key = (case["level"], row.limit["name"], case["threads"], case["dtype"], case["size"])
+            found.setdefault(key, []).append(row.limit_gigabytes)
+    if not found:
+        return ""
+    lines = ["| loop | threads | type | elements | GB/s |", "| --- | --- | --- | --- | --- |"]
+    first = next(iter(found))[0]
+    for (level, name, threads, dtype, size), values in sorted(found.items(), key=lambda item: item[0][1:]):
+        if level == first:
+            lines.append(f"| {name} | {threads} | {dtype} | {elements(size)} | {statistics.median(values):.1f} |")
+    return (
+        "## The machine's limit\n\nBytes read and written in a second by the loops that the share of the limit refers "
+        "to.\n\n" + "\n".join(lines)
+    )
+
+
+def _statements(rows):
+    """What was called, word for word; and what was left out because its result is wrong."""
+    statements, wrong = {}, {}
+    for row in rows:
+        case = row.case
+        what = case["group"] if row.is_network else case["operation"]
+        for name, entry in row.times.items():
+            statements.setdefault((what, case["mode"], name), entry["statement"])
+        for name, reason in row.wrong.items():
+            wrong.setdefault((NAMES[name], what, case["dtype"], reason), None)
+    lines = []
+    if wrong:
+        lines += ["## Left out, and why", "", "| library | what | type | why |", "| --- | --- | --- | --- |"]
+        lines += [f"| {library} | `{what}` | {dtype} | {reason} |" for library, what, dtype, reason in wrong]
+        lines += [""]
+    lines += ["## What was called", "", "| what | way | library | statement |", "| --- | --- | --- | --- |"]
+    for (what, mode, name), statement in statements.items():
+        lines.append(f"| `{what}` | {MODES[mode]} | {NAMES[name]} | `{statement}` |")
+    return "\n".join(lines)

@@ -1,0 +1,179 @@
+"""Runs the cases, a process for each instruction set and number of threads, and collects the rows."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import groupby
+
+import numpy as np
+
+import fastact
+from fastact import runtime
+from fastact._commands import CommandError
+from fastact.nn.progress import Progress
+
+FORMAT = 1
+
+# OpenBLAS by itself picks better kernels than these name
+DROPPED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES",
+           "NPY_ENABLE_CPU_FEATURES", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_DISABLE_JIT")  # fmt: skip
+THREADS = ("FASTACT_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
+           "NUMEXPR_NUM_THREADS", "NUMEXPR_MAX_THREADS", "NUMBA_NUM_THREADS", "NPROC")  # fmt: skip
+
+
+def level_variables(level):
+    """Return the environment variables that hold fastact, and those peers that can be held, to an instruction set."""
+    variables = {"FASTACT_ISA": level}
+    if level in ("avx2", "baseline"):
+        avx2 = level == "avx2"
+        variables |= {
+            "ATEN_CPU_CAPABILITY": "avx2" if avx2 else "default",
+            "NPY_DISABLE_CPU_FEATURES": " ".join(_numpy_features_above(level)),
+            "XLA_FLAGS": f"--xla_cpu_max_isa={'AVX2' if avx2 else 'SSE4_2'}",
+            "NUMBA_CPU_NAME": "x86-64-v3" if avx2 else "x86-64-v2",
+        }
+    return {name: value for name, value in variables.items() if value}
+
+
+def _numpy_features_above(level):
+    """Return the features that NumPy would dispatch to on this machine and that a level has not."""
+    from numpy._core import _multiarray_umath as umath
+
+    return [
+        feature
+        for feature in umath.__cpu_dispatch__
+        if umath.__cpu_features__.get(feature)
+        and (level == "baseline" or feature.startswith(("AVX512", "X86_V4")))
+    ]
+
+
+def child_environment(level, threads, cache):
+    """Return the environment of a process that measures."""
+    environment = {name: value for name, value in os.environ.items() if name not in DROPPED}
+    environment |= dict.fromkeys(THREADS, str(threads)) | level_variables(level)
+    # with one thread XLA's own pool must not help
+    eigen = "--xla_cpu_multi_thread_eigen=false" if threads == 1 else ""
+    environment["XLA_FLAGS"] = " ".join(filter(None, [environment.get("XLA_FLAGS", ""), eigen]))
+    return environment | {"NUMBA_CACHE_DIR": cache, "PYTHONWARNINGS": "ignore", "TF_CPP_MIN_LOG_LEVEL": "3",
+                          "JAX_PLATFORMS": "cpu"}  # fmt: skip
+
+
+def machine():
+    """Return what the report says of the machine."""
+    return {
+        "processor": runtime.processor_name(),
+        "model": _family_and_model(),
+        "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "levels": fastact.available_isas(),
+    }
+
+
+def _family_and_model():
+    """Return "family 25, model 17" and the like: names such as "AMD EPYC" tell no generation apart."""
+    found = {}
+    try:
+        with open("/proc/cpuinfo") as lines:
+            for line in lines:
+                name, _, value = line.partition(":")
+                found.setdefault(name.strip(), value.strip())
+    except OSError:
+        pass
+    return ", ".join(f"{name.split()[-1]} {found[name]}" for name in ("cpu family", "model") if name in found)
+
+
+class Run:
+    """One run: its rows so far, and where they were measured.
+
+    Parameters
+    ----------
+    kind : str
+        A name of `cases.PLANS`.
+    command : str
+        What the user typed.
+    """
+
+    def __init__(self, kind, command):
+        from fastact.benchmarks.cases import PLANS
+
+        self.cases, self.settings = PLANS[kind]()
+        self.document = {
+            "format": FORMAT,
+            "kind": kind,
+            "command": command,
+            "date": time.strftime("%Y-%m-%d"),
+            "machine": machine(),
+            "versions": {"fastact": fastact.__version__, "python": platform.python_version(), "numpy": np.__version__},
+            "settings": self.settings._asdict(),
+            "complete": False,
+            "cases": len(self.cases),
+            "environments": [],
+            "rows": [],
+        }
+
+    def measure(self):
+        """Measure all cases, with progress on standard error.
+
+        Raises
+        ------
+        CommandError
+            A process that measures failed. The rows so far are kept.
+        KeyboardInterrupt
+            Likewise.
+        """
+        start = time.perf_counter()
+        setting = lambda case: (case.level, case.threads)  # noqa: E731
+        with Progress(len(self.cases), "bench") as bar, tempfile.TemporaryDirectory() as cache:
+            try:
+                # one process a setting, the fewest starts
+                for (level, threads), cases in groupby(sorted(self.cases, key=self._order), key=setting):
+                    self._run_process(level, threads, list(cases), cache, bar)
+                self.document["complete"] = True
+            finally:
+                self.document["seconds"] = round(time.perf_counter() - start, 1)
+
+    def _order(self, case):
+        levels = self.document["machine"]["levels"]
+        return levels.index(case.level), case.threads
+
+    def _run_process(self, level, threads, cases, cache, bar):
+        request = {
+            "threads": threads,
+            "settings": self.settings._asdict(),
+            "cases": [case._asdict() for case in cases],
+        }
+        with tempfile.TemporaryFile("w+") as errors, subprocess.Popen(
+            [sys.executable, "-m", "fastact.benchmarks.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=child_environment(level, threads, cache),
+        ) as process:
+            try:
+                process.stdin.write(json.dumps(request))
+                process.stdin.close()
+                bar.note(f"{level}, {threads} thread{'s' * (threads > 1)}: the libraries are loaded")
+                for line in process.stdout:
+                    message = json.loads(line)
+                    if "environment" in message:
+                        self.document["environments"].append(
+                            {"level": level, "threads": threads, **message["environment"]}
+                        )
+                        continue
+                    self.document["rows"].append(message)
+                    case = message["case"]
+                    bar.note(f"{level}, {threads} thread{'s' * (threads > 1)}: {case['group']} {case['operation']}")
+                    bar.update()
+                status = process.wait()
+            except BaseException:
+                process.kill()
+                raise
+            if status:
+                errors.seek(0)
+                lines = errors.read().strip().splitlines() or ["no message"]
+                raise CommandError(f"the process that measures ({level}, {threads} threads) ended with status {status}: {lines[-1]}")

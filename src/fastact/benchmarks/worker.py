@@ -1,0 +1,155 @@
+"""A process that measures cases at one instruction set and number of threads, both set by its environment.
+
+It reads a list of cases and the settings from standard input as JSON, and writes a line of JSON a case.
+"""
+
+import json
+import os
+import sys
+import timeit
+
+import numpy as np
+
+import fastact
+from fastact.benchmarks import accuracy, networks, peers, yardsticks
+from fastact.benchmarks.cases import KI, Case, Settings, arrays
+from fastact.benchmarks.timing import Contestant, compare
+
+# a result further from the reference than this (of results near 1) is wrong, and is not timed
+TOLERANCE = {"float32": 64 * 2.0**-24, "float64": 64 * 2.0**-53}
+
+
+class Rejected(Exception):
+    """fastact's own result is wrong."""
+
+
+def measure(case, settings, libraries):
+    """Return the row of a case as a dict (see `runner` for what is in it)."""
+    if case.group == "accuracy":
+        return {"errors": accuracy.largest_errors(libraries, case.operation, np.dtype(case.dtype), settings.points)}
+    with np.errstate(all="ignore"):
+        if case.group in ("dense", "training"):
+            contestants, wrong, limit = _network(case)
+        else:
+            contestants, wrong, limit = _pass(case, libraries)
+        ours, *others = contestants
+        pause = 0.0 if case.threads == 1 else 2e-3
+        timed = compare(ours, [*others, *([limit] if limit else [])], rounds=settings.rounds,
+                        sample_seconds=settings.sample_seconds, pause=pause, most_seconds=settings.most_seconds)
+    row = {"times": {}, "wrong": wrong}
+    for contestant in [*contestants, *([limit] if limit else [])]:
+        one = timed[contestant.name]
+        entry = {
+            "statement": contestant.statement,
+            "seconds": one.seconds._asdict(),
+            "ratio": one.ratio._asdict() if one.ratio else None,
+            "rounds": one.rounds,
+        }
+        if contestant is limit:
+            row["limit"] = {"name": limit.name, **entry}
+        else:
+            row["times"][contestant.name] = entry
+    return row
+
+
+def _network(case):
+    if case.group == "dense":
+        features = map(int, case.layout.split("-"))
+        ours, others, absent = networks.dense_forward(*features, case.size, case.operation, case.threads)
+        limit = None
+    else:
+        ours, others, absent = networks.training_step(case.layout, case.threads)
+        limit = networks.products(case.layout)
+    return [ours, *others], absent, limit
+
+
+def _pass(case, libraries):
+    """Return the contestants that give the right result, why others do not take part, and the yardstick."""
+    inputs = peers.Inputs(case.operation, *arrays(case))
+    want = inputs.expected()
+    tolerance = TOLERANCE[case.dtype]
+    contestants, wrong = [], {}
+    for library in libraries:
+        contestant = library.contestant(inputs, case.mode)
+        if contestant is None:
+            continue
+        got = library.result(contestant, inputs, case.mode)
+        if got.shape != want.shape or got.dtype != inputs.dtype:
+            wrong[library.name] = f"gives {got.dtype} of shape {got.shape}"
+        elif not np.allclose(got, want, rtol=tolerance, atol=tolerance, equal_nan=True):
+            wrong[library.name] = f"wrong by {np.max(np.abs(got - want)):.1g}"
+        else:
+            contestants.append(contestant)
+    if "fastact" in wrong:
+        raise Rejected(f"fastact {wrong['fastact']} in {case}")
+    return contestants, wrong, _yardstick(case, inputs)
+
+
+def _yardstick(case, inputs):
+    """Return what bounds a pass: the in-place scale pass, or out of place and beyond the caches the streaming copy.
+
+    Both move two arrays; a backward pass moves three (see `report`).
+    """
+    if case.size < 64 * KI or case.layout != "contiguous" or case.mode == "new":
+        return None
+    x, out = np.ones(case.size, case.dtype), inputs.out
+    names = {"yardsticks": yardsticks, "x": x, "out": out, "threads": case.threads}
+    if case.group in ("memory", "scaling") and case.mode == "into" and case.size >= 2**24:
+        return Contestant("streaming copy", "yardsticks.stream_copy(x, out, threads)", names)
+    return Contestant("scale pass", "yardsticks.scale(x, 1.0, threads)", names)
+
+
+def environment(libraries, absent):
+    """Return what the process found: versions, and the levels that libraries say they run at."""
+    found = {
+        "isa": fastact.get_isa(),
+        "versions": {library.name: library.version for library in libraries},
+        "absent": absent,
+    }
+    if "torch" in found["versions"]:
+        import torch
+
+        found["torch"] = torch.backends.cpu.get_cpu_capability()
+    found["gigaflops"] = _matrix_product_gigaflops()
+    try:
+        import threadpoolctl
+    except ImportError:
+        return found
+    found["blas"] = [
+        f"{library['internal_api']} {library['version']}, {library.get('architecture')} kernels"
+        for library in threadpoolctl.threadpool_info()
+        if library["user_api"] == "blas" and "numpy" in library["filepath"]
+    ]
+    return found
+
+
+def _matrix_product_gigaflops(size=1024):
+    """Return the speed of NumPy's float32 matrix product: the roof of arithmetic in the roofline."""
+    a = np.ones((size, size), np.float32)
+    out = np.empty_like(a)
+    return 2 * size**3 / min(timeit.repeat(lambda: np.matmul(a, a, out=out), number=1, repeat=7)) / 1e9
+
+
+def main():
+    """Measure what standard input asks for."""
+    # the lines go to a copy of standard output: what libraries print must not get between them
+    lines = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def write(message):
+        print(json.dumps(message), file=lines, flush=True)
+
+    request = json.load(sys.stdin)
+    settings = Settings(**request["settings"])
+    libraries, absent = peers.load(request["threads"])
+    write({"environment": environment(libraries, absent)})
+    for case in request["cases"]:
+        case = Case(**case)
+        write({"case": case._asdict(), **measure(case, settings, libraries)})
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
