@@ -6,6 +6,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter
 
 from fastact.benchmarks import report
 from fastact.benchmarks.cases import KI
@@ -20,7 +22,7 @@ COLORS = {
 }  # fmt: skip
 MARKERS = dict(zip(COLORS, "osv^D<>phXd", strict=True))
 STYLE = {
-    "svg.hashsalt": "fastact", "svg.fonttype": "path", "font.size": 10, "text.color": TEXT, "axes.edgecolor": TEXT,
+    "svg.hashsalt": "fastact", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10, "text.color": TEXT, "axes.edgecolor": TEXT,
     "axes.labelcolor": TEXT, "axes.titlecolor": TEXT, "xtick.color": TEXT, "ytick.color": TEXT, "grid.color": TEXT,
     "grid.alpha": 0.25, "axes.spines.top": False, "axes.spines.right": False, "axes.facecolor": "none",
     "figure.facecolor": "none", "savefig.facecolor": "none", "legend.frameon": False,
@@ -34,6 +36,7 @@ OPERATIONS_AN_ELEMENT = {
     "relu": (1, 1), "relu_derivative": (1, 1), "relu_backward": (1, 1),
     "leaky_relu": (2, 2), "leaky_relu_derivative": (1, 1), "leaky_relu_backward": (2, 2),
 }  # fmt: skip
+_PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 
 
 def draw(document, folder):
@@ -84,18 +87,21 @@ def _ratios(document, rows):
                 ratio = row.ratio
                 y = operations.index(row.case["operation"]) + (index - (len(dtypes) - 1) / 2) * height
                 color = COLORS["fastact"] if dtype == "float32" else COLORS["numpy"]
-                axes.barh(y, ratio["median"], 0.9 * height, color=color, label=dtype if row is chosen[index] else None)
+                axes.barh(y, ratio["median"] - 1, 0.9 * height, left=1, color=color)
                 axes.plot([ratio["low"], ratio["high"]], [y, y], color=TEXT, linewidth=1.5)
-                axes.text(max(ratio["median"], ratio["high"]) * 1.03, y,
+                axes.text(max(ratio["high"], 1) * 1.03, y,
                           f"{ratio['median']:.2f}  {report.NAMES[row.best_peer]}", va="center", fontsize=8)  # fmt: skip
         axes.axvline(1, color=TEXT, linewidth=1, linestyle="--")
         axes.set_yticks(range(len(operations)), operations)
         axes.invert_yaxis()
         axes.set_xscale("log", base=2)
-        axes.set_xlim(right=axes.get_xlim()[1] * 1.6)
-        axes.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.set_xlim(min(0.8, axes.get_xlim()[0]), axes.get_xlim()[1] * 1.6)
+        axes.set_xticks([tick for tick in (0.25, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+                         if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]])  # fmt: skip
+        axes.minorticks_off()
+        axes.xaxis.set_major_formatter(_PLAIN)
         axes.set_xlabel("fastest peer's time / fastact's (right of 1 fastact is faster)")
-        handles = [mpl.patches.Patch(color=COLORS["fastact" if dtype == "float32" else "numpy"], label=dtype)
+        handles = [Patch(color=COLORS["fastact" if dtype == "float32" else "numpy"], label=dtype)
                    for dtype in dtypes]  # fmt: skip
         axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 1.08), ncols=2)
         axes.grid(axis="x")
@@ -141,7 +147,7 @@ def _times(document, rows):
             panel.set_xlabel("elements")
             panel.grid()
         panels[0].set_ylabel("ns an element")
-        panels[0].yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        panels[0].yaxis.set_major_formatter(_PLAIN)
         handles = {}
         for panel in panels:
             for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
@@ -173,28 +179,26 @@ def _rooflines(document, rows):
     for row in chosen:
         settings.setdefault((row.case["group"], row.case["threads"]), []).append(row)
     intensities = np.geomspace(0.04, 8, 50)
-    labels = {}
     for (group, threads), members in settings.items():
         bandwidth = float(np.median([row.limit_gigabytes for row in members]))
         peak = peaks[threads]
         color = COLORS["fastact"] if group == "cache" else COLORS["numpy"]
-        where = f"{'caches, 64 Ki' if group == 'cache' else 'main memory, 16 Mi'}, {threads} thread{'s' * (threads > 1)}"
-        roof = f"{bandwidth:.0f} GB/s, {peak:.0f} GFLOP/s"
-        axes.plot(intensities, np.minimum(peak, intensities * bandwidth), color=color, label=f"{where}: {roof}")
+        where = "caches, 64 Ki" if group == "cache" else "main memory, 16 Mi"
+        axes.plot(intensities, np.minimum(peak, intensities * bandwidth), color=color,
+                  label=f"{where}, {threads} thread{'s' * (threads > 1)}: {bandwidth:.0f} GB/s, {peak:.0f} GFLOP/s")  # fmt: skip
+        points = []
         for row in members:
             flops = OPERATIONS_AN_ELEMENT[row.case["operation"]][0]
-            intensity = flops / (4 * row.arrays)
-            speed = flops / row.time("fastact")
-            axes.plot(intensity, speed, "o", color=color)
-            labels.setdefault((group, round(intensity, 2), round(np.log10(speed), 1)), (intensity, speed, []))[2].append(
-                row.case["operation"])
-    for (group, *_), (intensity, speed, names) in labels.items():
-        axes.annotate(", ".join(names), (intensity, speed), xytext=(5, -9 if group == "memory" else 5),
-                      textcoords="offset points", fontsize=7)  # fmt: skip
+            points.append((flops / (4 * row.arrays), flops / row.time("fastact"), row.case["operation"]))
+        axes.plot(*zip(*(point[:2] for point in points), strict=True), "o", color=color)
+        for names, x, y in _clusters(points):
+            below = group == "memory"
+            axes.annotate("\n".join(names), (x, y), xytext=(7, -7 if below else 7), textcoords="offset points",
+                          va="top" if below else "bottom", ha="left" if below else "right", color=color, fontsize=7)  # fmt: skip
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_major_formatter(_PLAIN)
     axes.set_xlabel("floating-point operations a byte moved")
     axes.set_ylabel("GFLOP/s, float32")
     axes.grid()
@@ -204,3 +208,16 @@ def _rooflines(document, rows):
         "loops that only move memory, the level ones NumPy's matrix product."
     )
     yield "roofline.svg", figure, text
+
+
+def _clusters(points):
+    """Gather points that lie too close together for a label each: lists of names, and where they stand."""
+    clusters = []
+    for x, y, name in sorted(points):
+        for names, cluster_x, cluster_y in clusters:
+            if abs(np.log2(x / cluster_x)) < 0.3 and abs(np.log2(y / cluster_y)) < 0.8:
+                names.append(name)
+                break
+        else:
+            clusters.append(([name], x, y))
+    return clusters

@@ -92,8 +92,9 @@ class Row:
         self.times = {name: entry["times"][name] for name in ordered(entry["times"])}
         self.wrong = entry["wrong"]
         self.limit = entry.get("limit")
-        self.errors = errors.get((self.case["level"], self.case["operation"], self.case["dtype"]), {})
         self.is_network = self.case["group"] in ("dense", "training")
+        key = self.case["level"], self.case["operation"], self.case["dtype"]
+        self.errors = {} if self.is_network else errors.get(key, {})
 
     @property
     def title(self):

@@ -11,8 +11,9 @@ import timeit
 import numpy as np
 
 import fastact
+from fastact import _reference
 from fastact.benchmarks import accuracy, networks, peers, yardsticks
-from fastact.benchmarks.cases import KI, Case, Settings, arrays
+from fastact.benchmarks.cases import KI, MI, Case, Settings, arrays
 from fastact.benchmarks.timing import Contestant, compare
 
 # a result further from the reference than this (of results near 1) is wrong, and is not timed
@@ -66,7 +67,8 @@ def _network(case):
 def _pass(case, libraries):
     """Return the contestants that give the right result, why others do not take part, and the yardstick."""
     inputs = peers.Inputs(case.operation, *arrays(case))
-    want = inputs.expected()
+    parts = slice(None) if case.size <= MI else np.r_[:MI, case.size - MI : case.size]
+    want = getattr(_reference, case.operation)(*(array[parts] for array in inputs.arrays.values()))
     tolerance = TOLERANCE[case.dtype]
     contestants, wrong = [], {}
     for library in libraries:
@@ -74,10 +76,12 @@ def _pass(case, libraries):
         if contestant is None:
             continue
         got = library.result(contestant, inputs, case.mode)
-        if got.shape != want.shape or got.dtype != inputs.dtype:
+        if got.shape != inputs.shape or got.dtype != inputs.dtype:
             wrong[library.name] = f"gives {got.dtype} of shape {got.shape}"
-        elif not np.allclose(got, want, rtol=tolerance, atol=tolerance, equal_nan=True):
-            wrong[library.name] = f"wrong by {np.max(np.abs(got - want)):.1g}"
+            continue
+        got = got[parts]
+        if not np.allclose(got, want, rtol=tolerance, atol=tolerance, equal_nan=True):
+            wrong[library.name] = f"wrong by up to {np.max(np.abs(got - want)):.1g}"
         else:
             contestants.append(contestant)
     if "fastact" in wrong:
