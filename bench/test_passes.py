@@ -1,139 +1,84 @@
-"""Each pass beside what its users would otherwise call, in place or with `out=`, on one thread, in one run.
+"""Each pass beside what its users would otherwise call, a group for each pass, type and kind of array.
 
-    python -m pytest bench
+    python -m pytest bench --benchmark-only                       # everything; -k "sigmoid and float32" for a part
+    python -m pytest bench -m smoke --benchmark-disable           # does it run?
 
-A peer that is not installed is skipped. Every result is checked against the float64 reference before it is timed.
-PyTorch and NumPy are held to a lower instruction set by ATEN_CPU_CAPABILITY and NPY_DISABLE_CPU_FEATURES, fastact by
-FASTACT_ISA.
+The statements are those of `fastact.benchmarks.peers`; a result is compared with the float64 reference before it is
+timed. Libraries follow one another here; the report (bench/report.py) takes them in turn and makes ratios.
 """
 
 import numpy as np
 import pytest
 
-import fastact
 from fastact import _reference
+from fastact.benchmarks import cases, peers
+from fastact.benchmarks.cases import KI, MI
+from fastact.benchmarks.worker import TOLERANCE
 
-SIZE = 65536  # elements; a float32 array of them and its output fit the second-level cache
-# of results near 1: a sanity check before timing, loose enough for peers that lose the tails; tests/ measures in ULP
-TOLERANCE = {"float32": 16 * 2.0**-24, "float64": 16 * 2.0**-53}
+LIBRARIES = [library.name for library in peers.LIBRARIES]
+DTYPES = ["float32", "float64"]
 
-rng = np.random.default_rng(0)
-X = rng.normal(0, 3, SIZE)
-DY = rng.normal(0, 1, SIZE)
-
-
-def numpy_sigmoid(x, out):
-    np.negative(x, out=out)
-    np.exp(out, out=out)
-    np.add(out, 1, out=out)
-    return np.reciprocal(out, out=out)
+each_library = pytest.mark.parametrize("library", LIBRARIES)
+each_dtype = pytest.mark.parametrize("dtype", DTYPES)
+each_pass = pytest.mark.parametrize("operation", peers.OPERATIONS)
+briefly = pytest.mark.benchmark(max_time=0.1, min_rounds=5, warmup=False)
 
 
-def numpy_leaky_relu(x, out):
-    np.multiply(x, 0.01, out=out)
-    return np.maximum(x, out, out=out)
+@pytest.fixture
+def time(benchmark, libraries):
+    """Time one pass of one library on the arrays of a case, having seen that its result is right."""
 
-
-def numpy_sigmoid_backward(dy, y, out):
-    np.subtract(1, y, out=out)
-    np.multiply(out, y, out=out)
-    return np.multiply(out, dy, out=out)
-
-
-def numpy_tanh_backward(dy, y, out):
-    np.multiply(y, y, out=out)
-    np.subtract(1, out, out=out)
-    return np.multiply(out, dy, out=out)
-
-
-def numpy_relu_backward(dy, y, out):
-    return np.multiply(dy, y > 0, out=out)
-
-
-def numpy_leaky_relu_backward(dy, y, out):
-    np.copyto(out, dy)
-    return np.multiply(out, 0.01, out=out, where=y <= 0)
-
-
-def scipy_expit(x, out):
-    return pytest.importorskip("scipy.special").expit(x, out=out)
-
-
-def torch_with_out(name):
-    def run(x, out):
-        torch = pytest.importorskip("torch")
-        getattr(torch, name)(torch.from_numpy(x), out=torch.from_numpy(out))
-        return out
+    def run(library, operation, dtype, size, mode="into", layout="contiguous"):
+        if isinstance(libraries[library], str):
+            pytest.skip(f"{library} is not installed: {libraries[library]}")
+        library = libraries[library]
+        inputs = peers.Inputs(operation, *cases.arrays(cases.Case("", operation, dtype, mode, size, layout, 1, "")))
+        with np.errstate(all="ignore"):
+            contestant = library.contestant(inputs, mode)
+            if contestant is None:
+                pytest.skip(f"{library.name} has no {operation} for {dtype}, {mode}, {layout}")
+            got = library.result(contestant, inputs, mode)
+            want = getattr(_reference, operation)(*inputs.arrays.values())
+            if not np.allclose(got, want, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype]):
+                assert library.name != "fastact"
+                pytest.skip(f"{library.name} is wrong by up to {np.max(np.abs(got - want)):.1g}")
+            benchmark.group = f"{operation} {dtype} {cases.elements(size)}, {mode}, {layout}"
+            benchmark.extra_info["statement"] = contestant.statement
+            benchmark(contestant.function())
 
     return run
 
 
-def torch_backward(name):
-    def run(dy, y, out):
-        torch = pytest.importorskip("torch")
-        getattr(torch.ops.aten, name).grad_input(
-            torch.from_numpy(dy), torch.from_numpy(y), grad_input=torch.from_numpy(out))
-        return out
-
-    return run
-
-
-PEERS = {
-    "sigmoid": {"numpy": numpy_sigmoid, "scipy": scipy_expit, "torch": torch_with_out("sigmoid")},
-    "tanh": {"numpy": np.tanh, "torch": torch_with_out("tanh")},
-    "relu": {"numpy": lambda x, out: np.maximum(x, 0, out=out)},
-    "leaky_relu": {"numpy": numpy_leaky_relu},
-    "sigmoid_backward": {"numpy": numpy_sigmoid_backward, "torch": torch_backward("sigmoid_backward")},
-    "tanh_backward": {"numpy": numpy_tanh_backward, "torch": torch_backward("tanh_backward")},
-    "relu_backward": {"numpy": numpy_relu_backward},
-    "leaky_relu_backward": {"numpy": numpy_leaky_relu_backward},
-    "sigmoid_derivative": {},
-    "tanh_derivative": {},
-    "relu_derivative": {},
-    "leaky_relu_derivative": {},
-}
-
-CASES = [(name, who) for name, peers in PEERS.items() for who in ("fastact", *peers)]
+@briefly
+@each_dtype
+@each_pass
+@each_library
+@pytest.mark.parametrize("size", [1, pytest.param(KI, marks=pytest.mark.smoke), 64 * KI, MI], ids=cases.elements)
+def test_pass(time, library, operation, dtype, size):
+    """With `out=`, from the cost of a call to an array that a second-level cache does not hold."""
+    time(library, operation, dtype, size)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    try:
-        import torch
-    except ImportError:
-        pass
-    else:
-        torch.set_num_threads(1)
-    with fastact.num_threads(1):
-        yield
+@briefly
+@pytest.mark.parametrize("operation", peers.ACTIVATIONS)
+@each_library
+def test_new_array(time, library, operation):
+    """Without `out=`."""
+    time(library, operation, "float32", 64 * KI, mode="new")
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("name", "who"), CASES)
-def test_pass(benchmark, name, who, dtype):
-    x = X.astype(dtype)
-    arrays = (x,)
-    if name.endswith("_backward"):
-        arrays = (DY.astype(dtype), getattr(_reference, name.removesuffix("_backward"))(x).astype(dtype))
-    out = np.empty_like(x)
-    function = getattr(fastact, name) if who == "fastact" else PEERS[name][who]
-    benchmark.group = f"{name} {dtype}"
-    result = function(*arrays, out=out)
-    tolerance = TOLERANCE[dtype]
-    np.testing.assert_allclose(result, getattr(_reference, name)(*arrays), rtol=tolerance, atol=tolerance)
-    benchmark(lambda: function(*arrays, out=out))
-    benchmark.extra_info["ns_per_element"] = benchmark.stats.stats.min / SIZE * 1e9
+@briefly
+@pytest.mark.parametrize("operation", ["sigmoid", "relu", "sigmoid_backward"])
+@pytest.mark.parametrize("layout", [layout for layout in cases.LAYOUTS if layout != "contiguous"])
+@each_library
+def test_layout(time, library, operation, layout):
+    """Strided and broadcast inputs."""
+    time(library, operation, "float32", 64 * KI, layout=layout)
 
 
-@pytest.mark.parametrize("who", ["fastact", "numpy", "scipy", "torch"])
-def test_one_element(benchmark, who):
-    """The cost of a call: sigmoid of one float32 (NumPy: tanh, which it has)."""
-    x, out = np.ones(1, "f4"), np.empty(1, "f4")
-    function = {"fastact": fastact.sigmoid, "numpy": np.tanh, "scipy": scipy_expit}.get(who)
-    benchmark.group = "one element"
-    if who == "torch":
-        torch = pytest.importorskip("torch")
-        x, out, function = torch.from_numpy(x), torch.from_numpy(out), torch.sigmoid
-    if who == "scipy":
-        function = pytest.importorskip("scipy.special").expit
-    benchmark(function, x, out=out)
+@briefly
+@pytest.mark.parametrize("operation", ["sigmoid", "relu"])
+@each_library
+def test_memory(time, library, operation):
+    """An array that no cache holds; --threads 2 and so on for more than one."""
+    time(library, operation, "float32", 16 * MI)

@@ -204,8 +204,7 @@ NUMPY_PASSES = {
 class NumPyNetwork:
     """The network of a model and the same training step in plain NumPy, in place where a careful user would."""
 
-    def __init__(self, model, learning_rate):
-        self._learning_rate = learning_rate
+    def __init__(self, model):
         self.W = [layer.W.copy() for layer in model.layers]
         self.b = [layer.b.copy() for layer in model.layers]
         self._velocities = [np.zeros_like(array) for array in self.W + self.b]
@@ -242,7 +241,7 @@ class NumPyNetwork:
         for array, gradient, velocity in zip(self.W + self.b, dW + db, self._velocities, strict=True):
             velocity *= MOMENTUM
             velocity += gradient
-            array -= self._learning_rate * velocity
+            array -= LEARNING_RATE * velocity
         return loss
 
 
@@ -267,7 +266,7 @@ def _time_steps(data, batch_size, arguments, rounds, bar):
 def _checked_steps(activation, X, y, arguments):
     """Return the step with fastact and the step in NumPy, seen to give the same losses and weights."""
     model = _network(activation, arguments)
-    twin = NumPyNetwork(model, LEARNING_RATE)
+    twin = NumPyNetwork(model)
     optimizer = nn.SGD(LEARNING_RATE, MOMENTUM)
     parameters = model.parameters()
 

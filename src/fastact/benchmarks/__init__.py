@@ -9,8 +9,6 @@ import shlex
 import sys
 from pathlib import Path
 
-from fastact._commands import CommandError
-
 DESCRIPTION = """\
 Time fastact beside the libraries that are installed (NumPy, SciPy, numexpr, Numba, PyTorch, ONNX Runtime, JAX,
 scikit-learn, thinc), in turn and on equal threads, check their results, and write a report: report.md, results.json
@@ -21,8 +19,9 @@ error. Ctrl-C ends it: what has been measured is written. The plots need Matplot
 
 def add_arguments(parser):
     """Add the options of the benchmarks to their parser."""
-    parser.add_argument("--whole", action="store_true", help="every size, type, layout and instruction set")
-    parser.add_argument("--smoke", action="store_true", help="a few small cases, to see that it works")
+    extent = parser.add_mutually_exclusive_group()
+    extent.add_argument("--whole", action="store_true", help="every size, type, layout and instruction set")
+    extent.add_argument("--smoke", action="store_true", help="a few small cases, to see that it works")
     parser.add_argument(
         "--output",
         type=Path,
@@ -36,8 +35,6 @@ def run(arguments):
     from fastact.benchmarks import report
     from fastact.benchmarks.runner import Run
 
-    if arguments.whole and arguments.smoke:
-        raise CommandError("--whole and --smoke exclude each other")
     kind = "whole" if arguments.whole else "smoke" if arguments.smoke else "quick"
     folder = arguments.output or Path("bench", "results", kind)
     report.check_folder(folder)
@@ -49,7 +46,6 @@ def run(arguments):
             report.write(run.document, folder)
             print(report.summary(run.document))
             print(f"\nThe report is in {folder / 'report.md'}.")
-    return 0
 
 
 def _program():

@@ -15,6 +15,14 @@ DTYPES = ("float32", "float64")
 COLUMNS = 256  # of the matrices of the layouts
 
 
+def elements(size):
+    """Return a number of elements as 1, 64 Ki, 16 Mi."""
+    for unit, name in ((MI, "Mi"), (KI, "Ki")):
+        if size >= unit and size % unit == 0:
+            return f"{size // unit} {name}"
+    return str(size)
+
+
 class Case(NamedTuple):
     """One row: a pass on one kind of array, or a network.
 

@@ -1,240 +1,252 @@
-"""Dense layers and whole training steps: fastact, plain NumPy, PyTorch eager, JAX jit and scikit-learn.
+"""A Dense layer and whole training steps, as fastact and the libraries that its users would otherwise call do them.
 
-All start from the same weights and take the same step: forward pass, softmax cross-entropy, backward pass, SGD with
-momentum, float32, ReLU in the hidden layers.
+All is float32. A step is forward pass, softmax cross-entropy, backward pass and SGD with momentum, on one fixed batch
+of random numbers. Learning rate and momentum are those of the demo, whose plain NumPy network is one of the peers.
 """
 
-import functools
 import itertools
-import warnings
 
 import numpy as np
 
 import fastact
 from fastact import _reference, nn
+from fastact.benchmarks.peers import import_jax, import_torch
 from fastact.benchmarks.timing import Contestant
-from fastact.demo import NumPyNetwork
+from fastact.demo import LEARNING_RATE, MOMENTUM, NUMPY_PASSES, NumPyNetwork
 
-NETWORKS = {  # sizes of the layers -> rows of a batch
-    "64-32-32-10": 32,
-    "784-256-256-10": 128,
-    "784-512-512-10": 256,
-    "1024-1024-1024-1024-10": 512,
-}
-LEARNING_RATE, MOMENTUM = 0.01, 0.9
-CHECKED_STEPS = 3
-TOLERANCE = 2e-4  # relative, of losses and of a layer's outputs: sums of a thousand float32 products
-
-NUMPY_ACTIVATIONS = {
-    "sigmoid": "np.negative(Z, out=Z); np.exp(Z, out=Z); np.add(Z, 1, out=Z); np.reciprocal(Z, out=Z)",
-    "tanh": "np.tanh(Z, out=Z)",
-    "relu": "np.maximum(Z, 0, out=Z)",
-    "leaky_relu": "np.maximum(Z, 0.01 * Z, out=Z)",
-}
-TORCH_ACTIVATIONS = {
-    "sigmoid": ".sigmoid_()",
-    "tanh": ".tanh_()",
-    "relu": ".relu_()",
-    "leaky_relu": "",
-}
+# Features of the input and of each layer's output -> rows of a batch.
+NETWORKS = {"64-32-32-10": 32, "784-256-256-10": 128, "784-512-512-10": 256, "1024-1024-1024-1024-10": 512}
 
 
-def dense_forward(in_features, out_features, rows, activation, threads):
-    """Return the ways to compute φ(X W + b) for one layer.
+def dense_forward(in_features, out_features, batch, activation, threads):
+    """Offer the forward pass of one layer with bias and activation.
+
+    Parameters
+    ----------
+    in_features, out_features, batch : int
+    activation : {"sigmoid", "tanh", "relu", "leaky_relu"}
+    threads : int
+        Of fastact, PyTorch and JAX; those of NumPy's BLAS are settled before NumPy is imported.
+
+    Returns
+    -------
+    ours : Contestant
+    peers : list of Contestant
+        Of the libraries that are installed.
+    wrong : dict of str to str
+        What is wrong with the result of a library that is left out for it.
+    """
+    rng = np.random.default_rng(0)
+    layer = nn.Dense(in_features, out_features, activation)
+    layer.initialize(rng)
+    layer.b = rng.standard_normal(out_features)
+    X = rng.standard_normal((batch, in_features), dtype=np.float32)
+
+    fastact.set_num_threads(threads)
+    ours = Contestant("fastact", "layer.forward(X)", {"layer": layer, "X": X})
+    peers = _installed((_numpy_dense, _torch_dense, _jax_dense), threads, layer, X)
+
+    X, W, b = (array.astype(np.float64) for array in (X, layer.W, layer.b))
+    expected = getattr(_reference, activation)(X @ W + b)
+    wrong = {}
+    for contestant in (ours, *peers):
+        result = np.asarray(_result(contestant, "Z"))
+        if not np.allclose(result, expected, rtol=1e-5, atol=2e-5):
+            wrong[contestant.name] = f"wrong by up to {np.abs(result - expected).max():.1g}"
+    return ours, [peer for peer in peers if peer.name not in wrong], wrong
+
+
+def training_step(network_name, threads):
+    """Offer a whole training step of a network; the parameters are described with `dense_forward`.
+
+    All start from the same weights, and each has taken three steps when they are returned. A step changes the weights
+    but not the work, so it may be repeated at will.
+
+    Parameters
+    ----------
+    network_name : str
+        One of `NETWORKS`.
+    threads : int
 
     Returns
     -------
     ours : Contestant
     peers : list of Contestant
     wrong : dict of str to str
-        Why a library that is installed does not take part.
+        Losses that are not ours.
     """
+    model, X, y = _problem(network_name)
     fastact.set_num_threads(threads)
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((rows, in_features), np.float32)
-    layer = nn.Dense(in_features, out_features, activation)
-    layer.initialize(rng)
-    layer.b = rng.standard_normal(out_features)
-    want = getattr(_reference, activation)(X.astype(np.float64) @ layer.W + layer.b)
-    arrays = {"X": X, "W": layer.W, "b": layer.b}
+    names = {"model": model, "X": X, "y": y, "loss": nn.softmax_cross_entropy}
+    names["optimizer"] = nn.SGD(LEARNING_RATE, MOMENTUM)
+    ours = Contestant("fastact", "model.train_on_batch(X, y, loss=loss, optimizer=optimizer)", names)
+    makers = (_numpy_step, _torch_step, _jax_step, _sklearn_step)
+    peers = _installed(makers, threads, model, X, y)  # copy the weights, so before our first step
 
-    ours = Contestant("fastact", "layer.forward(X)", {"layer": layer, "X": X})
-    Z = np.empty((rows, out_features), np.float32)
-    statement = f"np.matmul(X, W, out=Z); np.add(Z, b, out=Z); {NUMPY_ACTIVATIONS[activation]}; Z"
-    peers = [Contestant("numpy", statement.removesuffix("; Z"), {**arrays, "np": np, "Z": Z})]
-    if torch := _imported("torch"):
-        torch.set_num_threads(threads)
-        torch.set_grad_enabled(False)
-        namespace = {"torch": torch, "leaky_relu_": torch.nn.functional.leaky_relu_,
-                     **{name: torch.from_numpy(array) for name, array in arrays.items()}}  # fmt: skip
-        namespace["linear"] = linear = torch.nn.Linear(in_features, out_features)
-        linear.weight.copy_(namespace["W"].T)
-        linear.bias.copy_(namespace["b"])
-        product = f"linear(X){TORCH_ACTIVATIONS[activation]}"
-        statement = f"leaky_relu_({product}, 0.01)" if activation == "leaky_relu" else product
-        peers.append(Contestant("torch", statement, namespace))
-    if jax := _imported("jax"):
-        jax.config.update("jax_cpu_enable_async_dispatch", False)
-        phi = {**vars(jax.nn), "tanh": jax.numpy.tanh}[activation]
-        dense = jax.jit(lambda X, W, b: phi(X @ W + b))
-        namespace = {"dense": dense, **{name: jax.numpy.array(array) for name, array in arrays.items()}}
-        peers.append(Contestant("jax", "dense(X, W, b).block_until_ready()", namespace))
-
-    wrong = {}
-    for contestant in (ours, *peers):
-        value = contestant.run()
-        got = np.asarray(Z if value is None else value)
-        if not np.allclose(got, want, rtol=TOLERANCE, atol=TOLERANCE):
-            wrong[contestant.name] = f"wrong by {np.abs(got - want).max():.1g}"
+    our_losses, *peer_losses = ([_number(_result(one, "loss")) for _ in range(3)] for one in (ours, *peers))
+    wrong = {
+        peer.name: f"losses {np.round(losses, 5)}, not {np.round(our_losses, 5)}"
+        for peer, losses in zip(peers, peer_losses, strict=True)
+        if not np.allclose(losses, our_losses, rtol=1e-4, atol=0.0)
+    }
     return ours, [peer for peer in peers if peer.name not in wrong], wrong
 
 
-def training_step(network, threads):
-    """Return the ways to take one step of training, as `dense_forward` does; each has been seen to take the same steps.
+def products(network_name):
+    """Offer the matrix products of a training step and nothing else, by NumPy into arrays made before.
+
+    No step that makes its products with the same BLAS can take less time.
 
     Parameters
     ----------
-    network : str
-        A name of `NETWORKS`.
-    threads : int
+    network_name : str
+        One of `NETWORKS`.
+
+    Returns
+    -------
+    Contestant
     """
-    fastact.set_num_threads(threads)
-    model, X, y = _model_and_batch(network)
-    optimizer = nn.SGD(LEARNING_RATE, MOMENTUM)
-    namespace = {"model": model, "X": X, "y": y, "loss": nn.softmax_cross_entropy, "optimizer": optimizer}
-    peers = [make(model, X, y, threads) for make in (_numpy, _torch, _jax, _sklearn)]
-    ours = Contestant("fastact", "model.train_on_batch(X, y, loss=loss, optimizer=optimizer)", namespace)
-
-    losses = {contestant.name: _losses(contestant) for contestant in (ours, *filter(None, peers))}
-    wrong = {
-        name: f"losses {np.round(found, 5)}, not {np.round(losses['fastact'], 5)}"
-        for name, found in losses.items()
-        if not np.allclose(found, losses["fastact"], rtol=TOLERANCE)
-    }
-    return ours, [peer for peer in peers if peer and peer.name not in wrong], wrong
-
-
-def products(network):
-    """Return the matrix products of a step alone, in NumPy: what bounds a step from below."""
-    model, X, _ = _model_and_batch(network)
-    inputs = [X, *(np.ones((len(X), layer.out_features), np.float32) for layer in model.layers)]
-    names, statements = {"matmul": np.matmul}, []
-    for index, layer in enumerate(model.layers):
-        names |= {f"X{index}": inputs[index], f"W{index}": layer.W, f"dW{index}": np.empty_like(layer.W),
-                  f"Y{index}": np.empty_like(inputs[index + 1]), f"dY{index}": inputs[index + 1],
-                  f"dX{index}": np.empty_like(inputs[index])}  # fmt: skip
-        statements += [f"matmul(X{index}, W{index}, out=Y{index})", f"matmul(X{index}.T, dY{index}, out=dW{index})"]
-        if index:
-            statements.append(f"matmul(dY{index}, W{index}.T, out=dX{index})")
-    return Contestant("matrix products", "; ".join(statements), names)
+    model, X, _ = _problem(network_name)
+    triples, backward, dX = [], [], None
+    for layer in model.layers:
+        Y = np.empty((len(X), layer.out_features), np.float32)
+        dY = np.ones_like(Y)
+        triples.append((X, layer.W, Y))
+        if dX is not None:  # the gradient of the network's input is not wanted
+            backward.append((dY, layer.W.T, dX))
+        backward.append((X.T, dY, np.empty_like(layer.W)))
+        X, dX = Y, dY  # the next layer's
+    triples += reversed(backward)
+    names = {"np": np, "triples": triples}
+    return Contestant("matrix products", "for A, B, C in triples: np.matmul(A, B, out=C)", names)
 
 
-def _model_and_batch(network):
-    sizes = [int(size) for size in network.split("-")]
-    layers = [nn.Dense(before, after, "relu") for before, after in itertools.pairwise(sizes[:-1])]
-    model = nn.Sequential([*layers, nn.Dense(sizes[-2], sizes[-1])], seed=0)
+def _problem(network_name):
+    """Return a model, X and y."""
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((NETWORKS[network], sizes[0]), np.float32)
-    return model, X, rng.integers(sizes[-1], size=len(X))
+    *hidden, output = itertools.pairwise(int(features) for features in network_name.split("-"))
+    model = nn.Sequential([*(nn.Dense(*sizes, "relu") for sizes in hidden), nn.Dense(*output)], seed=0)
+    X = rng.standard_normal((NETWORKS[network_name], model.in_features), dtype=np.float32)
+    return model, X, rng.integers(model.out_features, size=len(X))
 
 
-def _losses(contestant):
-    return [float(contestant.run()) for _ in range(CHECKED_STEPS)]
+def _installed(makers, *arguments):
+    """Return the contestants of the libraries that are installed."""
+    contestants = []
+    for make in makers:
+        try:
+            contestants.append(make(*arguments))
+        except ImportError:  # `peers.load` gives the reason
+            continue
+    return contestants
 
 
-@functools.cache
-def _imported(name):
-    """Return a module, or None where it is not installed."""
-    try:
-        return __import__(name)
-    except ImportError:
-        return None
+def _result(contestant, name):
+    """Run a contestant and return the value of its statement, or what it leaves under a name."""
+    value = contestant.run()
+    return contestant.namespace[name] if value is None else value
 
 
-def _numpy(model, X, y, threads):
-    twin = NumPyNetwork(model, LEARNING_RATE)
-    return Contestant("numpy", "network.step(X, y)", {"network": twin, "X": X, "y": y})
+def _number(value):
+    """Return a Python float from a number, a tensor with a gradient, or an array of one element."""
+    return value.item() if hasattr(value, "item") else value
 
 
-def _torch(model, X, y, threads):
-    torch = _imported("torch")
-    if torch is None:
-        return None
-    torch.set_num_threads(threads)
-    torch.set_grad_enabled(True)
-    layers = []
+def _numpy_dense(threads, layer, X):
+    Z = np.empty((len(X), layer.out_features), np.float32)
+    names = {"np": np, "X": X, "W": layer.W, "b": layer.b, "Z": Z, layer.activation: NUMPY_PASSES[layer.activation][0]}
+    return Contestant("numpy", f"np.matmul(X, W, out=Z); np.add(Z, b, out=Z); {layer.activation}(Z)", names)
+
+
+def _numpy_step(threads, model, X, y):
+    return Contestant("numpy", "network.step(X, y)", {"network": NumPyNetwork(model), "X": X, "y": y})
+
+
+def _torch_dense(threads, layer, X):
+    """A product into an array made before takes less time than `linear`, which makes a new one, also where that runs
+    under `inference_mode`. Nothing is recorded in either case, because no tensor requires a gradient."""
+    torch = import_torch(threads)
+    in_place = f"{layer.activation}_"
+    function = getattr(torch, in_place, None) or getattr(torch.nn.functional, in_place)
+    names = {"torch": torch, in_place: function, "Z": torch.empty(len(X), layer.out_features)}
+    names |= {name: torch.tensor(array) for name, array in (("X", X), ("W", layer.W), ("b", layer.b))}
+    return Contestant("torch", f"{in_place}(torch.addmm(b, X, W, out=Z))", names)
+
+
+def _torch_step(threads, model, X, y):
+    torch = import_torch(threads)
+    modules = []
     for layer in model.layers:
         linear = torch.nn.Linear(layer.in_features, layer.out_features)
         with torch.no_grad():
-            linear.weight.copy_(torch.from_numpy(layer.W.T))
-            linear.bias.copy_(torch.from_numpy(layer.b))
-        layers += [linear, torch.nn.ReLU(inplace=True)]
-    network = torch.nn.Sequential(*layers[:-1])
+            linear.weight.copy_(torch.tensor(layer.W.T))
+            linear.bias.copy_(torch.tensor(layer.b))
+        modules += [linear, torch.nn.ReLU(inplace=True)]
+    network = torch.nn.Sequential(*modules[:-1])
+    # fused is the fastest of the three ways to run this optimiser for small networks; for large ones they are equal
     optimizer = torch.optim.SGD(network.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, fused=True)
-    loss = torch.nn.functional.cross_entropy
-
-    def step(X, y):
-        optimizer.zero_grad()
-        value = loss(network(X), y)
-        value.backward()
-        optimizer.step()
-        return value.item()
-
-    return Contestant("torch", "step(X, y)", {"step": step, "X": torch.from_numpy(X), "y": torch.from_numpy(y)})
+    names = {"F": torch.nn.functional, "model": network, "optimizer": optimizer}
+    names |= {"X": torch.tensor(X), "y": torch.tensor(y)}
+    statement = "optimizer.zero_grad(); loss = F.cross_entropy(model(X), y); loss.backward(); optimizer.step()"
+    return Contestant("torch", statement, names)
 
 
-def _jax(model, X, y, threads):
-    jax = _imported("jax")
-    if jax is None:
-        return None
-    jax.config.update("jax_cpu_enable_async_dispatch", False)
-    weights = [(jax.numpy.array(layer.W), jax.numpy.array(layer.b)) for layer in model.layers]
-    state = weights, jax.tree.map(jax.numpy.zeros_like, weights)
+def _jax_dense(threads, layer, X):
+    jax = import_jax(threads)
+    activate = getattr(jax.nn, layer.activation)
+    forward = jax.jit(lambda X, W, b: activate(X @ W + b))
+    names = {name: jax.numpy.array(array) for name, array in (("X", X), ("W", layer.W), ("b", layer.b))}
+    return Contestant("jax", "forward(X, W, b).block_until_ready()", {"forward": forward, **names})
 
-    def loss(weights, X, y):
-        *hidden, (W, b) = weights
-        for V, c in hidden:
-            X = jax.nn.relu(X @ V + c)
+
+def _jax_step(threads, model, X, y):
+    jax = import_jax(threads)
+    jnp = jax.numpy
+
+    def loss_of(parameters, X, y):
+        *hidden, (W, b) = parameters
+        for hidden_W, hidden_b in hidden:
+            X = jax.nn.relu(X @ hidden_W + hidden_b)
         Z = X @ W + b
-        at_label = jax.numpy.take_along_axis(Z, y[:, None], axis=1)[:, 0]
-        return jax.numpy.mean(jax.nn.logsumexp(Z, axis=1) - at_label)
+        at_label = jnp.take_along_axis(Z, y[:, jnp.newaxis], axis=1)[:, 0]
+        return jnp.mean(jax.nn.logsumexp(Z, axis=1) - at_label)
 
-    def update(state, X, y):
-        weights, velocities = state
-        value, gradients = jax.value_and_grad(loss)(weights, X, y)
+    def step(state, X, y):
+        parameters, velocities = state
+        loss, gradients = jax.value_and_grad(loss_of)(parameters, X, y)
         velocities = jax.tree.map(lambda v, g: MOMENTUM * v + g, velocities, gradients)
-        weights = jax.tree.map(lambda w, v: w - LEARNING_RATE * v, weights, velocities)
-        return (weights, velocities), value
+        parameters = jax.tree.map(lambda w, v: w - LEARNING_RATE * v, parameters, velocities)
+        return (parameters, velocities), loss
 
-    compiled = jax.jit(update, donate_argnums=0)
+    compiled = jax.jit(step, donate_argnums=0)
+    parameters = [(jnp.array(layer.W), jnp.array(layer.b)) for layer in model.layers]
+    state = (parameters, jax.tree.map(jnp.zeros_like, parameters))
 
-    def step(X, y):
-        nonlocal state
-        state, value = compiled(state, X, y)
-        return value.item()
+    def train(X, y):
+        nonlocal state  # donated: the old one is gone after the step
+        state, loss = jax.block_until_ready(compiled(state, X, y))
+        return loss
 
-    return Contestant("jax", "step(X, y)", {"step": step, "X": jax.numpy.array(X), "y": jax.numpy.array(y)})
+    return Contestant("jax", "train(X, y)", {"train": train, "X": jnp.array(X), "y": jnp.array(y, jnp.int32)})
 
 
-def _sklearn(model, X, y, threads):
-    if _imported("sklearn") is None:
-        return None
+def _sklearn_step(threads, model, X, y):
     from sklearn.neural_network import MLPClassifier
 
-    network = MLPClassifier(
-        [layer.out_features for layer in model.layers[:-1]], activation="relu", solver="sgd", alpha=0.0,
-        batch_size=len(X), learning_rate_init=LEARNING_RATE, momentum=MOMENTUM, nesterovs_momentum=False, shuffle=False,
-    )  # fmt: skip
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        network.partial_fit(X, y, classes=np.arange(model.out_features))
-    for layer, W, b in zip(model.layers, network.coefs_, network.intercepts_, strict=True):
+    classifier = MLPClassifier(
+        [layer.out_features for layer in model.layers[:-1]],
+        activation="relu",
+        solver="sgd",
+        learning_rate_init=LEARNING_RATE,
+        momentum=MOMENTUM,
+        nesterovs_momentum=False,
+        alpha=0.0,
+        batch_size=len(X),
+        shuffle=False,
+    )
+    classifier.partial_fit(X, y, classes=np.arange(model.out_features))  # makes the arrays
+    for layer, W, b in zip(model.layers, classifier.coefs_, classifier.intercepts_, strict=True):
         W[...], b[...] = layer.W, layer.b
-    for velocity in network._optimizer.velocities:
+    for velocity in classifier._optimizer.velocities:
         velocity[...] = 0.0
-
-    def step(X, y):
-        network.partial_fit(X, y)
-        return network.loss_
-
-    return Contestant("sklearn", "step(X, y)", {"step": step, "X": X, "y": y})
+    return Contestant("sklearn", "classifier.partial_fit(X, y).loss_", {"classifier": classifier, "X": X, "y": y})

@@ -10,6 +10,7 @@ and ``y``, the output of the forward pass) is the input, ``out`` the array for t
 
 import importlib
 import importlib.metadata
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -151,7 +152,10 @@ class NumPy(Library):
             "np.tanh(x, out=out)", "np.multiply(out, out, out=out); np.subtract(1, out, out=out)"
         ),
         "relu_derivative": Way(into="np.greater(x, 0, out=out, casting='unsafe')", new="(x > 0).astype(x.dtype)"),
-        "leaky_relu_derivative": Way(new="np.where(x > 0, one, one * 0.01)"),
+        "leaky_relu_derivative": Way(
+            into="np.greater(x, 0, out=out, casting='unsafe'); np.maximum(out, one * 0.01, out=out)",
+            new="np.where(x > 0, one, one * 0.01)",
+        ),
         "sigmoid_backward": Way(
             into="np.subtract(1, y, out=scratch); np.multiply(scratch, y, out=scratch); "
             "np.multiply(scratch, dy, out=out)",
@@ -175,9 +179,12 @@ class NumPyByTanh(Library):
 
     name = "numpy (tanh)"
     package = "numpy"
-    _sigmoid = "np.multiply(x, 0.5, out=out); np.tanh(out, out=out); np.multiply(out, 0.5, out=out); out += 0.5"
     ways = {  # noqa: RUF012
-        "sigmoid": Way(into=_sigmoid.replace("out += 0.5", "np.add(out, 0.5, out=out)"), new="0.5 * np.tanh(0.5 * x) + 0.5")
+        "sigmoid": Way(
+            into="np.multiply(x, 0.5, out=out); np.tanh(out, out=out); np.multiply(out, 0.5, out=out); "
+            "np.add(out, 0.5, out=out)",
+            new="0.5 * np.tanh(0.5 * x) + 0.5",
+        )
     }
 
 
@@ -275,6 +282,22 @@ class Numba(Library):
         return self._numba.njit(parallel=True, fastmath=True)(scope[operation])
 
 
+def import_torch(threads):
+    """Return PyTorch, held to a number of threads."""
+    torch = importlib.import_module("torch")
+    torch.set_num_threads(threads)
+    return torch
+
+
+def import_jax(threads):
+    """Return JAX, on the processor and (if this is its first import) held to a number of threads."""
+    # read when JAX starts its threads; it has no public setting for them
+    os.environ |= {"NPROC": str(threads), "PJRT_NPROC": str(threads), "JAX_PLATFORMS": "cpu"}
+    jax = importlib.import_module("jax")
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
+    return jax
+
+
 def _torch(call, inplace=None, new=None):
     return Way(into=f"{call}, out=out)", inplace=inplace, new=new or f"{call})")
 
@@ -285,7 +308,7 @@ def _aten_backward(name, arguments):
 
 
 class PyTorch(Library):
-    """Eager, without gradients; tensors that share the arrays' memory."""
+    """Eager; tensors that share the arrays' memory, and record no gradient."""
 
     name = "torch"
     ways = {  # noqa: RUF012
@@ -298,7 +321,7 @@ class PyTorch(Library):
         "sigmoid_derivative": _chain("torch.sigmoid(x, out=out)", "torch.addcmul(out, out, out, value=-1, out=out)"),
         "tanh_derivative": _chain("torch.tanh(x, out=out)", "torch.addcmul(one, out, out, value=-1, out=out)"),
         "relu_derivative": Way("torch.gt(x, 0, out=out)"),
-        "leaky_relu_derivative": Way("torch.where(x > 0, one, one * 0.01, out=out)", new="torch.where(x > 0, one, one * 0.01)"),
+        "leaky_relu_derivative": _torch("torch.where(x > 0, one, one * 0.01"),
         "sigmoid_backward": _aten_backward("sigmoid", "dy, y"),
         "tanh_backward": _aten_backward("tanh", "dy, y"),
         "relu_backward": _aten_backward("threshold", "dy, y, 0"),
@@ -307,9 +330,7 @@ class PyTorch(Library):
 
     def __init__(self, threads):
         super().__init__(threads)
-        self._torch = torch = importlib.import_module("torch")
-        torch.set_num_threads(threads)
-        torch.set_grad_enabled(False)
+        self._torch = torch = import_torch(threads)
         functional = torch.nn.functional
         self.names |= {"torch": torch, "leaky_relu": functional.leaky_relu, "leaky_relu_": functional.leaky_relu_}
 
@@ -345,7 +366,8 @@ class OnnxRuntime(Library):
         namespace["session"] = session
         if mode != "new":
             binding = namespace["binding"] = session.io_binding()
-            for bind, array, name in ((binding.bind_input, namespace["x"], "x"), (binding.bind_output, inputs.out, "y")):
+            ends = ((binding.bind_input, namespace["x"], "x"), (binding.bind_output, inputs.out, "y"))
+            for bind, array, name in ends:
                 bind(name, "cpu", 0, inputs.dtype, list(array.shape), array.ctypes.data)
         return contestant
 
@@ -391,9 +413,8 @@ class Jax(Library):
 
     def __init__(self, threads):
         super().__init__(threads)
-        jax = self._jax = importlib.import_module("jax")
+        jax = self._jax = import_jax(threads)
         jax.config.update("jax_enable_x64", True)
-        jax.config.update("jax_cpu_enable_async_dispatch", False)
         where, square, sigmoid, tanh = jax.numpy.where, jax.numpy.square, jax.nn.sigmoid, jax.numpy.tanh
         functions = {
             "sigmoid": sigmoid,

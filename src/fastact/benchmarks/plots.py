@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
 from fastact.benchmarks import report
-from fastact.benchmarks.cases import KI
+from fastact.benchmarks.cases import KI, elements
 from fastact.benchmarks.peers import OPERATIONS
 
 # no background; text and lines of a middle grey and middle tones have a contrast of 3.5 or more to white and to black
@@ -22,19 +22,18 @@ COLORS = {
 }  # fmt: skip
 MARKERS = dict(zip(COLORS, "osv^D<>phXd", strict=True))
 STYLE = {
-    "svg.hashsalt": "fastact", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10, "text.color": TEXT, "axes.edgecolor": TEXT,
-    "axes.labelcolor": TEXT, "axes.titlecolor": TEXT, "xtick.color": TEXT, "ytick.color": TEXT, "grid.color": TEXT,
-    "grid.alpha": 0.25, "axes.spines.top": False, "axes.spines.right": False, "axes.facecolor": "none",
-    "figure.facecolor": "none", "savefig.facecolor": "none", "legend.frameon": False,
+    "svg.hashsalt": "fastact", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10,
+    "text.color": TEXT, "axes.edgecolor": TEXT, "axes.labelcolor": TEXT, "axes.titlecolor": TEXT, "xtick.color": TEXT,
+    "ytick.color": TEXT, "grid.color": TEXT, "grid.alpha": 0.25, "axes.spines.top": False, "axes.spines.right": False,
+    "axes.facecolor": "none", "figure.facecolor": "none", "savefig.facecolor": "none", "legend.frameon": False,
 }  # fmt: skip
 
-# Floating-point operations an element in float32 and float64 (a fused multiply-add is two, a comparison is one), counted
-# in the AVX-512 loops that the compiler made of simd/formulas_f32.h and formulas_f64.h.
+# Floating-point operations an element in float32 (a fused multiply-add is two, a comparison is one), counted in the
+# AVX-512 loops that the compiler made of simd/formulas_f32.h.
 OPERATIONS_AN_ELEMENT = {
-    "sigmoid": (34, 42), "sigmoid_derivative": (33, 41), "sigmoid_backward": (4, 4),
-    "tanh": (19, 51), "tanh_derivative": (35, 43), "tanh_backward": (4, 4),
-    "relu": (1, 1), "relu_derivative": (1, 1), "relu_backward": (1, 1),
-    "leaky_relu": (2, 2), "leaky_relu_derivative": (1, 1), "leaky_relu_backward": (2, 2),
+    "sigmoid": 34, "sigmoid_derivative": 33, "sigmoid_backward": 4, "tanh": 19, "tanh_derivative": 35,
+    "tanh_backward": 4, "relu": 1, "relu_derivative": 1, "relu_backward": 1, "leaky_relu": 2,
+    "leaky_relu_derivative": 1, "leaky_relu_backward": 2,
 }  # fmt: skip
 _PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 
@@ -68,11 +67,7 @@ def _machine(document):
 def _ratios(document, rows):
     """Bars: the fastest peer's time over fastact's, a plot for each instruction set."""
     for level in document["machine"]["levels"]:
-        chosen = [
-            row for row in rows
-            if row.ratio and row.case["group"] == "cache" and row.case["mode"] == "into"
-            and row.case["size"] == 64 * KI and row.case["level"] == level
-        ]  # fmt: skip
+        chosen = [row for row in rows if report.is_headline(row) and row.case["level"] == level]
         if not chosen:
             continue
         operations = [name for name in OPERATIONS if any(row.case["operation"] == name for row in chosen)]
@@ -119,7 +114,7 @@ def _times(document, rows):
         chosen = [
             row for row in rows
             if row.case["operation"] == operation and row.case["level"] == level
-            and (row.case["group"] == "call" or (row.case["group"] in ("cache", "memory") and row.case["mode"] == "into"))
+            and (row.case["group"], row.case["mode"]) in (("call", "inplace"), ("cache", "into"), ("memory", "into"))
         ]  # fmt: skip
         if len({row.case["size"] for row in chosen}) < 2:
             continue
@@ -141,7 +136,7 @@ def _times(document, rows):
             panel.set_xscale("log", base=2)
             panel.set_yscale("log")
             sizes = sorted({row.case["size"] for row in chosen})
-            panel.set_xticks(sizes, [report.elements(size) for size in sizes])
+            panel.set_xticks(sizes, [elements(size) for size in sizes])
             panel.minorticks_off()
             panel.set_title(f"{operation} {dtype}", fontsize=11)
             panel.set_xlabel("elements")
@@ -184,17 +179,18 @@ def _rooflines(document, rows):
         peak = peaks[threads]
         color = COLORS["fastact"] if group == "cache" else COLORS["numpy"]
         where = "caches, 64 Ki" if group == "cache" else "main memory, 16 Mi"
-        axes.plot(intensities, np.minimum(peak, intensities * bandwidth), color=color,
-                  label=f"{where}, {threads} thread{'s' * (threads > 1)}: {bandwidth:.0f} GB/s, {peak:.0f} GFLOP/s")  # fmt: skip
+        label = f"{where}, {threads} thread{'s' * (threads > 1)}: {bandwidth:.0f} GB/s, {peak:.0f} GFLOP/s"
+        axes.plot(intensities, np.minimum(peak, intensities * bandwidth), color=color, label=label)
         points = []
         for row in members:
-            flops = OPERATIONS_AN_ELEMENT[row.case["operation"]][0]
+            flops = OPERATIONS_AN_ELEMENT[row.case["operation"]]
             points.append((flops / (4 * row.arrays), flops / row.time("fastact"), row.case["operation"]))
         axes.plot(*zip(*(point[:2] for point in points), strict=True), "o", color=color)
         for names, x, y in _clusters(points):
             below = group == "memory"
             axes.annotate("\n".join(names), (x, y), xytext=(7, -7 if below else 7), textcoords="offset points",
-                          va="top" if below else "bottom", ha="left" if below else "right", color=color, fontsize=7)  # fmt: skip
+                          va="top" if below else "bottom", ha="left" if below else "right",
+                          color=color, fontsize=7)  # fmt: skip
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
     for axis in (axes.xaxis, axes.yaxis):
@@ -204,8 +200,8 @@ def _rooflines(document, rows):
     axes.grid()
     axes.legend(loc="upper left", fontsize=9)
     text = (
-        f"Roofline of fastact's float32 passes with `out=`, {level}, on {_machine(document)}: the slanted lines are the "
-        "loops that only move memory, the level ones NumPy's matrix product."
+        f"Roofline of fastact's float32 passes with `out=`, {level}, on {_machine(document)}: the slanted lines are "
+        "the loops that only move memory, the level ones NumPy's matrix product."
     )
     yield "roofline.svg", figure, text
 

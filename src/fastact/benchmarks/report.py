@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 
 from fastact._commands import CommandError
-from fastact.benchmarks.cases import GROUPS, KI, MI
+from fastact.benchmarks.cases import GROUPS, KI, elements
 from fastact.benchmarks.peers import LIBRARIES
 
 JSON, MARKDOWN = "results.json", "report.md"
@@ -159,14 +159,6 @@ def ordered(names):
     return sorted(names, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
 
 
-def elements(size):
-    """Return a number of elements as 1, 64 Ki, 16 Mi."""
-    for unit, name in ((MI, "Mi"), (KI, "Ki")):
-        if size >= unit and size % unit == 0:
-            return f"{size // unit} {name}"
-    return str(size)
-
-
 def _threads(count):
     return f"{count} thread{'s' * (count > 1)}"
 
@@ -183,7 +175,7 @@ def summary(document):
     lines += ["", f"{'':<24}{'fastact':>10}  {'fastest peer':<26}{'ratio':>7}"]
     for row in rows:
         case = row.case
-        if case["group"] == "cache" and case["size"] == 64 * KI and case["mode"] == "into":
+        if is_headline(row) and case["level"] == document["machine"]["levels"][0]:
             peer = f"{NAMES[row.best_peer]} {_number(row.time(row.best_peer))}"
             name = f"{case['operation']} {case['dtype'].replace('float', 'f')}"
             lines.append(f"{name:<30}{_number(row.time('fastact')):>8}  {peer:<22}{row.ratio['median']:>7.2f}")
@@ -195,8 +187,21 @@ def summary(document):
     return "\n".join(lines)
 
 
+def overview(document):
+    """Return the table that the README shows: 64 Ki elements, one thread, the best instruction set, four libraries."""
+    level = document["machine"]["levels"][0]
+    rows = [row for row in rows_of(document) if is_headline(row) and row.case["level"] == level]
+    return table(rows, ["fastact", "numpy", "scipy", "torch"]) if rows else ""
+
+
+def is_headline(row):
+    """Whether a row is one of those by which the passes are compared at a glance: 64 Ki elements, one thread, `out=`."""
+    case = row.case
+    return row.ratio and (case["group"], case["mode"], case["size"]) == ("cache", "into", 64 * KI)
+
+
 def split(rows):
-    """Return the rows where fastact is ahead of the fastest peer, even with it, and behind, by the ratio's quartiles."""
+    """Return the rows where fastact is ahead of the fastest peer, even with it, and behind, by the quartiles."""
     ahead = [row for row in rows if row.ratio["low"] > 1]
     behind = [row for row in rows if row.ratio["high"] < 1]
     even = [row for row in rows if row not in ahead and row not in behind]
@@ -217,6 +222,11 @@ def markdown(document, drawn):
     compared = [row for row in rows if row.ratio]
     if compared:
         parts.append(_standing(compared))
+    if table_of_all := overview(document):
+        parts.append(
+            f"## Overview\n\n64 Ki elements, one thread, {document['machine']['levels'][0]}, `out=` given; nanoseconds an "
+            f"element, and in brackets the largest error in ULP.\n\n{table_of_all}"
+        )
     if drawn is None:
         parts.append('Plots are drawn where Matplotlib is installed: `pip install "fastact[bench]"`.')
     elif drawn:
@@ -269,9 +279,9 @@ def _standing(rows):
     ratios = [row.ratio["median"] for row in rows]
     text = (
         "## Where fastact stands\n\n"
-        f"Against the fastest peer of each of {len(rows)} rows fastact is ahead in {len(ahead)}, even (the quartiles of "
-        f"the ratio lie on both sides of 1) in {len(even)}, and behind in {len(behind)}. The median of the ratios is "
-        f"{statistics.median(ratios):.2f}."
+        f"Against the fastest peer of each of {len(rows)} rows fastact is ahead in {len(ahead)}, even (the quartiles\n"
+        f"of the ratio lie on both sides of 1) in {len(even)}, and behind in {len(behind)}. The median of the ratios\n"
+        f"is {statistics.median(ratios):.2f}."
     )
     if behind:
         text += "\n\nBehind, the worst first:\n\n| what | fastest peer | ratio |\n| --- | --- | --- |\n"
@@ -305,13 +315,13 @@ def table(rows, libraries=None, errors=True):
     errors : bool, optional
         Whether the largest errors stand behind the times.
     """
-    libraries = libraries or ordered({name for row in rows for name in row.times})
-    libraries = [name for name in libraries if any(name in row.times for row in rows)]
+    libraries = libraries or ordered({name for row in rows for name in (*row.times, *row.wrong)})
     limits = any(row.limit for row in rows)
     sizes = {(row.case["size"], row.case["layout"]) for row in rows}
     wide = len(sizes) > 1 or rows[0].is_network
-    head = ["pass" if not rows[0].is_network else "", "type", *(["size"] if wide else []),
-            *(NAMES[name] for name in libraries), "fastest peer / fastact", *(["share of the limit"] if limits else [])]  # fmt: skip
+    head = ["pass" if not rows[0].is_network else "", "type", *(["size"] if wide else [])]
+    head += [*(NAMES[name] for name in libraries), "fastest peer / fastact"]
+    head += ["share of the limit"] if limits else []
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for row in rows:
         case = row.case

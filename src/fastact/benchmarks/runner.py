@@ -22,7 +22,7 @@ FORMAT = 1
 DROPPED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES",
            "NPY_ENABLE_CPU_FEATURES", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_DISABLE_JIT")  # fmt: skip
 THREADS = ("FASTACT_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
-           "NUMEXPR_NUM_THREADS", "NUMEXPR_MAX_THREADS", "NUMBA_NUM_THREADS", "NPROC")  # fmt: skip
+           "NUMEXPR_NUM_THREADS", "NUMEXPR_MAX_THREADS", "NUMBA_NUM_THREADS")  # fmt: skip
 
 
 def level_variables(level):
@@ -55,11 +55,7 @@ def child_environment(level, threads, cache):
     """Return the environment of a process that measures."""
     environment = {name: value for name, value in os.environ.items() if name not in DROPPED}
     environment |= dict.fromkeys(THREADS, str(threads)) | level_variables(level)
-    # with one thread XLA's own pool must not help
-    eigen = "--xla_cpu_multi_thread_eigen=false" if threads == 1 else ""
-    environment["XLA_FLAGS"] = " ".join(filter(None, [environment.get("XLA_FLAGS", ""), eigen]))
-    return environment | {"NUMBA_CACHE_DIR": cache, "PYTHONWARNINGS": "ignore", "TF_CPP_MIN_LOG_LEVEL": "3",
-                          "JAX_PLATFORMS": "cpu"}  # fmt: skip
+    return environment | {"NUMBA_CACHE_DIR": cache, "PYTHONWARNINGS": "ignore", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def machine():
@@ -126,11 +122,12 @@ class Run:
             Likewise.
         """
         start = time.perf_counter()
-        setting = lambda case: (case.level, case.threads)  # noqa: E731
         with Progress(len(self.cases), "bench") as bar, tempfile.TemporaryDirectory() as cache:
             try:
                 # one process a setting, the fewest starts
-                for (level, threads), cases in groupby(sorted(self.cases, key=self._order), key=setting):
+                for (level, threads), cases in groupby(
+                    sorted(self.cases, key=self._order), key=lambda case: (case.level, case.threads)
+                ):
                     self._run_process(level, threads, list(cases), cache, bar)
                 self.document["complete"] = True
             finally:
@@ -141,6 +138,7 @@ class Run:
         return levels.index(case.level), case.threads
 
     def _run_process(self, level, threads, cases, cache, bar):
+        setting = f"{level}, {threads} thread{'s' * (threads > 1)}"
         request = {
             "threads": threads,
             "settings": self.settings._asdict(),
@@ -157,7 +155,7 @@ class Run:
             try:
                 process.stdin.write(json.dumps(request))
                 process.stdin.close()
-                bar.note(f"{level}, {threads} thread{'s' * (threads > 1)}: the libraries are loaded")
+                bar.note(f"{setting}: the libraries are loaded")
                 for line in process.stdout:
                     message = json.loads(line)
                     if "environment" in message:
@@ -167,7 +165,7 @@ class Run:
                         continue
                     self.document["rows"].append(message)
                     case = message["case"]
-                    bar.note(f"{level}, {threads} thread{'s' * (threads > 1)}: {case['group']} {case['operation']}")
+                    bar.note(f"{setting}: {case['group']} {case['operation']}")
                     bar.update()
                 status = process.wait()
             except BaseException:
@@ -175,5 +173,5 @@ class Run:
                 raise
             if status:
                 errors.seek(0)
-                lines = errors.read().strip().splitlines() or ["no message"]
-                raise CommandError(f"the process that measures ({level}, {threads} threads) ended with status {status}: {lines[-1]}")
+                last = (errors.read().strip().splitlines() or ["no message"])[-1]
+                raise CommandError(f"the process that measures ({setting}) ended with status {status}: {last}")

@@ -29,6 +29,11 @@ class Contestant(NamedTuple):
     setup: str = "pass"
     once: bool = False
 
+    def function(self):
+        """Return the statement as a function without arguments."""
+        exec(f"def call():\n    {self.statement}", self.namespace)
+        return self.namespace["call"]
+
     def run(self):
         """Run setup and statement once and return the value of the statement (None for one that is no expression)."""
         exec(self.setup, self.namespace)

@@ -3,6 +3,8 @@
 import sys
 import time
 
+SECONDS_BETWEEN_LINES = 30
+
 
 def _bar_class():
     """Return tqdm's class if a bar can be drawn: tqdm is installed, and a person looks at a terminal or notebook."""
@@ -16,7 +18,7 @@ def _bar_class():
 
 
 class Progress:
-    """A bar, or in a log a line for every tenth of the work; a context manager.
+    """A bar, or in a log a line for every tenth of the work and after every half minute; a context manager.
 
     Parameters
     ----------
@@ -35,7 +37,7 @@ class Progress:
         self._note = ""
         enabled = enabled and sys.stderr is not None  # a daemon's is closed
         self._enabled = enabled
-        self._start = time.perf_counter()
+        self._start = self._last_line = time.perf_counter()
         bar_class = _bar_class() if enabled else None
         self._bar = bar_class and bar_class(total=total, desc=description, dynamic_ncols=True, leave=False)
 
@@ -57,8 +59,11 @@ class Progress:
         self._done += count
         if self._bar is not None:
             self._bar.update(count)
-        elif self._enabled and self._done * 10 // self._total > self._tenths:
-            self._tenths = self._done * 10 // self._total
-            seconds = time.perf_counter() - self._start
+            return
+        now = time.perf_counter()
+        tenths = self._done * 10 // self._total
+        if self._enabled and (tenths > self._tenths or now - self._last_line > SECONDS_BETWEEN_LINES):
+            self._tenths, self._last_line = tenths, now
+            seconds = now - self._start
             line = f"{self._description}: {self._done}/{self._total}, {seconds:.1f} s  {self._note}"
             print(line.rstrip(), file=sys.stderr, flush=True)

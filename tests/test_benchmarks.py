@@ -1,0 +1,399 @@
+"""The benchmarks: samples in turn, ratios by pairs, right statements, errors measured right, a report that is true."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import mpmath
+import numpy as np
+import pytest
+from passes import PASSES, each_dtype, each_pass
+
+import fastact
+from fastact import benchmarks
+from fastact.benchmarks import accuracy, cases, networks, peers, report, runner, timing, yardsticks
+from fastact.benchmarks.cases import KI
+
+ENVIRONMENT = {**os.environ, "PYTHONWARNINGS": "error"}
+
+
+def bench(*arguments, **settings):
+    settings = {"capture_output": True, "text": True, "timeout": 300, "env": ENVIRONMENT, **settings}
+    return subprocess.run([sys.executable, "-m", "fastact", "bench", *arguments], check=False, **settings)
+
+
+# --- timing
+
+
+def test_samples_are_taken_in_turn():
+    log = []
+    contestants = [
+        timing.Contestant(name, f"log.append('{name}')", {"log": log}, once=True) for name in ("ours", "a", "b")
+    ]
+    timed = timing.compare(contestants[0], contestants[1:], rounds=2)
+    first = ["a", "b", "ours"]  # the call that compiles what compiles
+    assert log == [*first, "ours", "a", "ours", "b", "a", "ours", "b", "ours"]
+    assert list(timed) == ["ours", "a", "b"] and timed["a"].rounds == 2
+
+
+def test_a_ratio_is_made_of_a_pair(monkeypatch):
+    """A machine that gets ten times slower from pair to pair changes the times and not the ratios."""
+    taken = []
+
+    class Script(timing.Clock):
+        def __init__(self, contestant, sample_seconds, pause):
+            self.base = {"ours": 2.0, "peer": 6.0}[contestant.name]
+
+        def sample(self):
+            taken.append(self.base)
+            return self.base * 10.0 ** ((len(taken) - 1) // 2)
+
+    monkeypatch.setattr(timing, "Clock", Script)
+    ours, peer = (timing.Contestant(name, "", {}) for name in ("ours", "peer"))
+    timed = timing.compare(ours, [peer], rounds=3)
+    assert taken == [2.0, 6.0, 6.0, 2.0, 2.0, 6.0]
+    assert timed["peer"].ratio == (3.0, 3.0, 3.0, 3.0) and timed["ours"].ratio is None
+    assert timed["ours"].seconds == timing.Spread.of([2.0, 20.0, 200.0])
+
+
+def test_spread_is_that_of_numpy(rng):
+    numbers = rng.exponential(size=37)
+    low, median, high = np.percentile(numbers, [25, 50, 75])
+    assert timing.Spread.of(list(numbers)) == pytest.approx((median, low, high, numbers.min()))
+    assert timing.Spread.of([2.0]) == (2.0, 2.0, 2.0, 2.0)
+
+
+def test_a_sample_is_long_enough_for_the_clock():
+    clock = timing.Clock(timing.Contestant("short", "pass", {}), 1e-3, 0.0)
+    assert clock.calls > 1000
+    assert timing.Clock(timing.Contestant("once", "pass", {}, once=True), 1e-3, 0.0).calls == 1
+
+
+# --- yardsticks
+
+
+@each_dtype
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_yardsticks_do_what_they_say(dtype, threads, rng):
+    """Every length up to 70 and one of 100,000; every offset from a cache line; nothing beside the array is written."""
+    for n in [*range(70), 100_000]:
+        for offset in (0, 1, 5):
+            x = rng.standard_normal(n).astype(dtype)
+            memory = np.full(n + 16, 7, dtype)
+            out = memory[offset : offset + n]
+            yardsticks.stream_copy(x, out, threads)
+            assert np.array_equal(out, x)
+            yardsticks.scale(out, 3.0, threads)
+            assert np.array_equal(out, 3 * x)
+            assert (memory[:offset] == 7).all() and (memory[offset + n :] == 7).all()
+
+
+def test_stream_copy_wants_equal_lengths():
+    with pytest.raises(ValueError, match="length of x, 3, got 2"):
+        yardsticks.stream_copy(np.ones(3), np.ones(2), 1)
+
+
+# --- peers and networks
+
+
+@pytest.mark.parametrize("library", peers.LIBRARIES, ids=lambda library: library.name)
+def test_statements_compute_the_pass(library, rng):
+    """Every statement of a library, float32 and float64, against 30-digit arithmetic; inputs stay as they are."""
+    loaded, absent = peers.load(1, names=[library.name])
+    if library.name in absent:
+        pytest.skip(f"{library.name} is not installed: {absent[library.name]}")
+    library = loaded[-1]
+    tried = 0
+    for p in PASSES:
+        for dtype in ("float32", "float64"):
+            arrays = (rng.normal(0, 2, 40).astype(dtype),)
+            if p.kind == "backward":
+                y = [float(PASSES[PASSES.index(p) - 2].exact(float(x), slope=0.01)) for x in arrays[0]]
+                arrays = (rng.normal(0, 1, 40).astype(dtype), np.array(y, dtype))
+            want = [float(p.exact(*map(float, numbers), slope=0.01)) for numbers in zip(*arrays, strict=True)]
+            for mode in peers.MODES:
+                inputs = peers.Inputs(p.name, *(array.copy() for array in arrays))
+                contestant = library.contestant(inputs, mode)
+                if contestant is None:
+                    continue
+                tried += 1
+                for _ in range(2):  # the second one shows that setup restores what an in-place pass has changed
+                    got = library.result(contestant, inputs, mode)
+                    assert got.dtype == dtype and got.shape == (40,)
+                    # ONNX Runtime's slope is a float32, and its float32 tanh and sigmoid are good to 1e-6
+                    error = {"float32": 3e-6, "float64": 1e-8 if "leaky" in p.name else 1e-14}[dtype]
+                    np.testing.assert_allclose(got, want, rtol=0, atol=error, err_msg=contestant.statement)
+                for name, array in zip(inputs.arrays, arrays, strict=True):
+                    assert np.array_equal(inputs.arrays[name], array), f"{contestant.statement} changed {name}"
+    assert tried > 0
+
+
+def test_a_library_that_is_missing_is_named(monkeypatch):
+    monkeypatch.setattr(peers.SciPy, "package", "no-such-library")
+    loaded, absent = peers.load(1, names=["scipy", "numpy"])
+    assert [library.name for library in loaded] == ["fastact", "numpy"]
+    assert list(absent) == ["scipy"] and "no-such-library" in absent["scipy"]
+
+
+def test_products_are_those_of_a_step():
+    """Three products a layer, but for the gradient of the network's input: counted in multiplications."""
+    names = networks.products("784-256-256-10").namespace
+    count = sum(A.shape[0] * A.shape[1] * B.shape[1] for A, B, C in names["triples"])
+    sizes = [784 * 256, 256 * 256, 256 * 10]
+    assert count == 128 * (3 * sum(sizes) - sizes[0])
+
+
+def test_training_steps_are_the_same():
+    ours, others, wrong = networks.training_step("64-32-32-10", 1)
+    assert ours.name == "fastact" and "numpy" in [other.name for other in others] and wrong == {}
+
+
+def test_a_wrong_layer_is_left_out(monkeypatch):
+    monkeypatch.setattr(networks, "_numpy_dense", lambda *arguments: timing.Contestant(
+        "numpy", "Z", {"Z": np.zeros((32, 32), np.float32)}))  # fmt: skip
+    _, others, wrong = networks.dense_forward(64, 32, 32, "sigmoid", 1)
+    assert "numpy" in wrong and "numpy" not in [other.name for other in others]
+
+
+# --- accuracy
+
+
+@each_pass
+@each_dtype
+def test_exact_values_are_exact(p, dtype):
+    """200 points of each half against 60 digits: float64 has eleven bits less than the type of the exact values."""
+    arrays = accuracy.points(p.name, dtype, 200)
+    want = accuracy.exact(p.name, arrays)
+    if want is None:
+        pytest.skip("NumPy's longdouble is no wider than float64 on this machine")
+    near, rest = want
+    slope, bound = float(dtype.type(peers.NEGATIVE_SLOPE)), 1e-6 if dtype == np.float32 else 4e-3
+    for i, numbers in enumerate(zip(*arrays, strict=True)):
+        exact = p.exact(*map(float, numbers), slope=slope)
+        unit = np.spacing(abs(near[i]))
+        with mpmath.workdps(40):
+            assert abs((exact - mpmath.mpf(float(near[i]))) / mpmath.mpf(float(unit)) - rest[i]) < bound
+
+
+def test_errors_are_measured_in_ulp():
+    """A library that is off by three units in the last place, and loses the tails."""
+
+    class Off(peers.Library):
+        name = "off"
+        ways = {"sigmoid": peers.Way(new="off(x)")}  # noqa: RUF012
+
+        def __init__(self):
+            self.names = {"off": self.sigmoid}
+
+        @staticmethod
+        def sigmoid(x):
+            y = (1 / (1 + np.exp(-x.astype(np.float64)))).astype(np.float32)
+            y += 3 * np.spacing(y)
+            y[x < -80] = 0
+            return y
+
+    errors = accuracy.largest_errors([Off()], "sigmoid", np.dtype("f4"), 2000)
+    centre, tails = errors["off"]
+    assert 3 <= centre <= 3.5 and tails > 1e4
+
+
+# --- environments
+
+
+def test_environment_of_a_process_that_measures():
+    environment = runner.child_environment("avx2", 3, "/cache")
+    assert environment["FASTACT_ISA"] == environment["ATEN_CPU_CAPABILITY"] == "avx2"
+    assert environment["OMP_NUM_THREADS"] == environment["FASTACT_NUM_THREADS"] == "3"
+    assert "AVX512" not in environment.get("XLA_FLAGS", "") and "AVX2" in environment["XLA_FLAGS"]
+    assert "OPENBLAS_CORETYPE" not in environment
+    assert "ATEN_CPU_CAPABILITY" not in runner.child_environment("avx512", 1, "/cache")
+
+
+@pytest.mark.parametrize("level", fastact.available_isas())
+def test_numpy_is_held_to_the_level(level):
+    program = (
+        "import numpy._core._multiarray_umath as m, fastact;"
+        "print(fastact.get_isa(), *(f for f in m.__cpu_dispatch__ if m.__cpu_features__.get(f)))"
+    )
+    environment = runner.child_environment(level, 1, "/cache")
+    command = [sys.executable, "-c", program]
+    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    isa, *features = output.stdout.split()
+    assert isa == level and output.stderr == ""
+    if level in ("avx2", "baseline"):
+        assert not any(feature.startswith(("AVX512", "X86_V4")) for feature in features)
+    if level == "baseline":
+        assert features == []
+
+
+# --- plans
+
+
+@pytest.mark.parametrize("plan", cases.PLANS)
+def test_plans(plan):
+    """No row twice, and every case has arrays of its shape."""
+    chosen, _ = cases.PLANS[plan]()
+    assert len(set(chosen)) == len(chosen)
+    assert {case.group for case in chosen} <= set(cases.GROUPS)
+    for case in {case._replace(size=min(case.size, KI)) for case in chosen if case.layout in cases.LAYOUTS}:
+        arrays = cases.arrays(case)
+        assert {array.size for array in arrays} == {case.size} and all(array.dtype == case.dtype for array in arrays)
+
+
+def test_the_whole_plan_leaves_nothing_out():
+    """Every pass, type and size that the report promises."""
+    chosen, _ = cases.whole()
+    found = {(case.group, case.operation, case.dtype, case.mode, case.size, case.threads) for case in chosen}
+    most = cases.thread_counts()[-1]
+    for operation in peers.OPERATIONS:
+        for dtype in cases.DTYPES:
+            assert ("call", operation, dtype, "inplace", 1, 1) in found
+            for size in (2**10, 2**16, 2**20):
+                assert ("cache", operation, dtype, "into", size, 1) in found
+            for size in (2**24, 2**26):
+                for mode in ("into", "inplace"):
+                    assert ("memory", operation, dtype, mode, size, most) in found
+    levels = {case.level for case in chosen if case.group == "cache" and case.size == 64 * KI}
+    assert levels == set(fastact.available_isas())
+    assert {case.layout for case in chosen if case.group == "training"} == set(networks.NETWORKS)
+    assert {case.threads for case in chosen if case.group == "scaling"} == set(cases.thread_counts())
+
+
+# --- the report
+
+
+def entry(median, ratio=None, spread=0.0):
+    """What the runner gives for one contestant."""
+
+    def around(value):
+        return timing.Spread(value, value - spread, value + spread, value)._asdict()
+
+    return {"statement": "f(x)", "seconds": around(median), "ratio": ratio and around(ratio), "rounds": 3}
+
+
+@pytest.fixture
+def document():
+    """A run of two rows, as the runner gives it, with numbers made up for the purpose."""
+    case = {"group": "cache", "operation": "sigmoid", "dtype": "float32", "mode": "into", "size": 2**16,
+            "layout": "contiguous", "threads": 1, "level": "avx2"}  # fmt: skip
+    return {
+        "format": runner.FORMAT, "kind": "quick", "command": "python -m fastact bench", "date": "2026-01-02",
+        "machine": {"processor": "Abacus", "model": "", "processors": 2, "system": "Linux", "levels": ["avx2"]},
+        "versions": {"fastact": "1", "python": "3", "numpy": "2"}, "settings": {"points": 10}, "complete": False,
+        "cases": 5, "seconds": 60.0,
+        "environments": [{"level": "avx2", "threads": 1, "isa": "avx2", "versions": {"fastact": "1", "scipy": "9.9"},
+                          "absent": {"thinc": "No module named 'thinc'"}, "gigaflops": 50.0}],
+        "rows": [
+            {"case": {**case, "group": "accuracy"}, "errors": {"fastact": [0.5, 0.625], "scipy": [2.5, 4e6]}},
+            {
+                "case": case, "wrong": {"jax": "wrong by up to 0.5"},
+                "times": {"fastact": entry(2**16 * 0.25e-9), "scipy": entry(2**16 * 2e-9, 8.0, 0.5),
+                          "torch": entry(2**16 * 0.5e-9, 2.0, 0.25)},
+                "limit": {"name": "scale pass", **entry(2**16 * 0.1e-9, 0.4)},
+            },
+            {
+                "case": {**case, "operation": "relu_backward"}, "wrong": {},
+                "times": {"fastact": entry(2**16 * 1e-9), "numpy": entry(2**16 * 0.5e-9, 0.5, 0.01)},
+                "limit": {"name": "scale pass", **entry(2**16 * 0.1e-9, 0.4)},
+            },
+        ],
+    }  # fmt: skip
+
+
+def line_with(text, *words):
+    return next(line for line in text.splitlines() if all(word in line for word in words))
+
+
+def test_the_table_says_what_was_measured(document):
+    text = report.markdown(document, {})
+    row = line_with(text, "`sigmoid`", "float32", "PyTorch")
+    assert "| 0.25 (0.50/0.62) |" in row and "| 2 (2.50/4e6) |" in row and "| wrong |" in row
+    assert "**2.00 (1.75–2.25)** PyTorch" in row and row.endswith("| 40 % |")
+    assert line_with(text, "`relu_backward`", "NumPy", "%").endswith("| 60 % |")  # three arrays against two
+    assert "| SciPy 9.9" not in text and "SciPy 9.9" in text and "thinc (No module named 'thinc')" in text
+    assert "wrong by up to 0.5" in line_with(text, "JAX", "`sigmoid`", "wrong by")
+    assert "10.5 |" not in text
+    assert f"{2 * 4 / 0.1:.1f} |" in line_with(text, "scale pass", "float32")
+    assert "**The run was interrupted**: 3 of 5 rows" in text
+
+
+def test_the_report_says_where_fastact_loses(document):
+    text = report.markdown(document, {})
+    assert "ahead in 1, even" in text and "behind in 1" in text
+    assert "0.50 (0.49–0.51)" in line_with(text, "relu_backward float32", "NumPy")
+    assert "behind in 1." in report.summary(document)
+
+
+def test_files_of_a_report(document, tmp_path):
+    pytest.importorskip("matplotlib", reason="Matplotlib is not installed")
+    report.write(document, tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"report.md", "results.json", "ratios-avx2.svg", "roofline.svg"}
+    assert report.read(tmp_path)["rows"][1]["times"]["torch"]["ratio"]["median"] == 2.0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    report.write(document, tmp_path)
+    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}, "the same results, other bytes"
+    assert "2.00  PyTorch" in (tmp_path / "ratios-avx2.svg").read_text()
+
+
+def test_a_report_without_matplotlib(document, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fastact.benchmarks.plots", None)
+    monkeypatch.delattr(benchmarks, "plots", raising=False)
+    report.write(document, tmp_path)
+    assert 'pip install "fastact[bench]"' in (tmp_path / "report.md").read_text()
+
+
+# --- the command
+
+
+def test_smoke(tmp_path):
+    result = bench("--smoke", "--output", str(tmp_path / "new" / "folder"))
+    assert result.returncode == 0, result.stderr
+    assert "9 of 9 rows measured" in result.stdout and "bench:" in result.stderr
+    written = json.loads((tmp_path / "new" / "folder" / "results.json").read_text())
+    assert written["complete"] and len(written["rows"]) == 9
+    assert "# fastact beside its peers" in (tmp_path / "new" / "folder" / "report.md").read_text()
+
+
+def test_interrupted(tmp_path):
+    """Ctrl-C after the first rows: status 130, and the report holds those rows."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "fastact", "bench", "--output", str(tmp_path)],
+        env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        for line in process.stderr:
+            if line.startswith("bench:"):
+                break
+        os.killpg(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "interrupted" in errors and "Traceback" not in errors and "interrupted" in output
+    written = json.loads((tmp_path / "results.json").read_text())
+    assert not written["complete"] and 0 < len(written["rows"]) < written["cases"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["--whole", "--smoke"], 2, "not allowed with argument"),
+        (["--output", "/proc/nowhere"], 1, "--output /proc/nowhere cannot be written to"),
+        (["--output"], 2, "expected one argument"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, status, words):
+    start = time.perf_counter()
+    result = bench(*arguments)
+    assert (result.returncode, result.stdout) == (status, "")
+    assert words in result.stderr and len(result.stderr.splitlines()) == 1
+    assert time.perf_counter() - start < 60
+
+
+def test_a_process_that_fails_is_reported(tmp_path, monkeypatch):
+    run = runner.Run("smoke", "test")
+    monkeypatch.setattr(runner, "child_environment", lambda *_: {**ENVIRONMENT, "FASTACT_ISA": "abacus"})
+    with pytest.raises(runner.CommandError, match=r"ended with status 1: ValueError: FASTACT_ISA='abacus'"):
+        run.measure()
+    assert run.document["rows"] == [] and not run.document["complete"]
