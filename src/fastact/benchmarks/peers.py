@@ -22,6 +22,7 @@ NEGATIVE_SLOPE = 0.01  # the default of fastact and of PyTorch
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu")
 OPERATIONS = tuple(a + kind for kind in ("", "_derivative", "_backward") for a in ACTIVATIONS)
 MODES = ("into", "inplace", "new")
+RESTORED = 2**20  # in place, an array of more elements gets its input back before each call
 
 
 class Way(NamedTuple):
@@ -79,6 +80,7 @@ class Library:
     name = None
     package = None  # what pip calls it, where it has another name
     ways = {}  # noqa: RUF012 a table, replaced by each class
+    can_be_held = True  # to an instruction set, by an environment variable (or it uses none above the baseline)
     takes = staticmethod(lambda inputs: True)  # whether it can work on arrays of this layout
 
     def __init__(self, threads):
@@ -100,11 +102,10 @@ class Library:
         one = np.ones(1, inputs.dtype)
         scratch = {"scratch": np.empty(inputs.shape, inputs.dtype)} if "scratch" in statement else {}
         namespace = {**self.names, **self.arrays({**names, **scratch, "one": one})}
-        setup = "pass"
-        if mode == "inplace":
-            namespace |= {"restore": lambda: np.copyto(inputs.out, inputs.original)}
-            setup = "restore()"
-        return Contestant(self.name, statement, namespace, setup, once=mode == "inplace" and inputs.out.size > 1)
+        if mode != "inplace" or inputs.out.size <= RESTORED:
+            return Contestant(self.name, statement, namespace)
+        namespace["restore"] = lambda: np.copyto(inputs.out, inputs.original)
+        return Contestant(self.name, statement, namespace, "restore()", once=True)
 
     def result(self, contestant, inputs, mode):
         """Run a contestant once and return its result as an ndarray."""
@@ -342,6 +343,7 @@ class OnnxRuntime(Library):
     """One operator a model; input and output bound to the arrays' memory."""
 
     name = "onnxruntime"
+    can_be_held = False
     takes = staticmethod(_contiguous)
     operators = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "leaky_relu": "LeakyRelu"}  # noqa: RUF012
     ways = {  # noqa: RUF012
@@ -492,7 +494,7 @@ class Thinc(Library):
 LIBRARIES = (Fastact, NumPy, NumPyByTanh, SciPy, NumExpr, Numba, PyTorch, OnnxRuntime, Jax, ScikitLearn, Thinc)
 
 
-def load(threads, names=None):
+def load(threads, names=None, held=False):
     """Import the libraries and hold each to a number of threads.
 
     Parameters
@@ -500,17 +502,22 @@ def load(threads, names=None):
     threads : int
     names : collection of str, optional
         Only these, beside fastact.
+    held : bool, optional
+        Whether the environment holds them to an instruction set below the machine's best: those that it cannot hold
+        are then absent.
 
     Returns
     -------
     libraries : list of Library
         fastact first.
     absent : dict of str to str
-        The reason for each one that cannot be imported.
+        The reason for each one that is left out.
     """
     libraries, absent = [], {}
     for library in LIBRARIES:
-        if names is None or library.name in names or library is Fastact:
+        if held and not library.can_be_held:
+            absent[library.name] = "cannot be held to the instruction set"
+        elif names is None or library.name in names or library is Fastact:
             try:
                 libraries.append(library(threads))
             except ImportError as error:  # PackageNotFoundError is one too

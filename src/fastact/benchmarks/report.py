@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fastact._commands import CommandError
 from fastact.benchmarks.cases import GROUPS, KI, elements
-from fastact.benchmarks.peers import LIBRARIES
+from fastact.benchmarks.peers import LIBRARIES, OPERATIONS
 
 JSON, MARKDOWN = "results.json", "report.md"
 ORDER = [library.name for library in LIBRARIES]
@@ -29,8 +29,13 @@ NOTES = """\
 - Share of the limit: the time of a loop that only moves the same bytes, over fastact's. In place, and in the caches,
   that loop multiplies an array by a number; out of place in main memory it copies with streaming stores. It moves two
   arrays; for a backward pass its time counts one and a half times. Above 100 % the pass beats the loop.
+- In place, in the caches, a pass is applied again and again to its own result; past 1 Mi elements it gets its input
+  back before each call, outside the time.
+- At an instruction set below the machine's best the libraries are held to it by their own variables; ONNX Runtime,
+  which has none, is left out there. SciPy and numexpr are built for the baseline.
 - JAX has no `out=`: there it makes a new array, and in place it donates its input. scikit-learn's functions work in
   place, on the output of the forward pass. Each process had the number of threads set by every library's own means.
+- NumPy, SciPy, scikit-learn and thinc compute these passes on one thread, whatever is set.
 - Every result was compared with the float64 reference before it was timed; a library whose result is wrong is not
   timed, and is named below.
 """
@@ -100,11 +105,12 @@ class Row:
     def title(self):
         """What is timed, for people."""
         case = self.case
-        what = f"{case['operation']} {case['dtype']}"
+        where = f"{_threads(case['threads'])}, {case['level']}"
         if self.is_network:
-            return f"{case['operation']} {case['layout']}, {case['size']} rows, {_threads(case['threads'])}"
+            return f"{case['operation']} {case['layout']}, {case['size']} rows, {where}"
         layout = "" if case["layout"] == "contiguous" else f", {case['layout']}"
-        return f"{what}, {elements(case['size'])}{layout}, {MODES[case['mode']]}, {_threads(case['threads'])}"
+        what = f"`{case['operation']}` {case['dtype']}, {elements(case['size'])}{layout}, {MODES[case['mode']]}"
+        return f"{what}, {where}"
 
     @property
     def scale(self):
@@ -195,7 +201,7 @@ def overview(document):
 
 
 def is_headline(row):
-    """Whether a row is one of those by which the passes are compared at a glance: 64 Ki elements, one thread, `out=`."""
+    """Whether a row is one by which passes are compared at a glance: 64 Ki elements, one thread, `out=`."""
     case = row.case
     return row.ratio and (case["group"], case["mode"], case["size"]) == ("cache", "into", 64 * KI)
 
@@ -224,8 +230,8 @@ def markdown(document, drawn):
         parts.append(_standing(compared))
     if table_of_all := overview(document):
         parts.append(
-            f"## Overview\n\n64 Ki elements, one thread, {document['machine']['levels'][0]}, `out=` given; nanoseconds an "
-            f"element, and in brackets the largest error in ULP.\n\n{table_of_all}"
+            f"## Overview\n\n64 Ki elements, one thread, {document['machine']['levels'][0]}, `out=` given;\n"
+            f"nanoseconds an element, and in brackets the largest error in ULP.\n\n{table_of_all}"
         )
     if drawn is None:
         parts.append('Plots are drawn where Matplotlib is installed: `pip install "fastact[bench]"`.')
@@ -323,7 +329,7 @@ def table(rows, libraries=None, errors=True):
     head += [*(NAMES[name] for name in libraries), "fastest peer / fastact"]
     head += ["share of the limit"] if limits else []
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    for row in rows:
+    for row in sorted(rows, key=_place):
         case = row.case
         layout = "" if case["layout"] == "contiguous" else f", {case['layout']}"
         size = f"{case['layout']} ({case['size']} rows)" if row.is_network else f"{elements(case['size'])}{layout}"
@@ -335,6 +341,12 @@ def table(rows, libraries=None, errors=True):
             cells += ["" if row.share is None else f"{100 * row.share:.0f} %"]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _place(row):
+    """Where a row stands in its table: networks as they come, passes by name, type and size."""
+    case = row.case
+    return () if row.is_network else (OPERATIONS.index(case["operation"]), case["dtype"], case["size"])
 
 
 def _cell(row, name, errors):
