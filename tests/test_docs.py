@@ -53,6 +53,18 @@ def test_every_pass_has_an_example():
     assert without == []
 
 
+def test_readme_shows_the_report():
+    """Every row of the README's table of speed stands in the report, and its plot exists."""
+    text = README.read_text(encoding="utf-8")
+    folder = README.parent / "bench" / "results" / "whole"
+    rows = re.findall(r"^\| `\w+` \| float(?:32|64) .*$", text, flags=re.MULTILINE)
+    assert len(rows) == 24
+    report = (folder / "report.md").read_text(encoding="utf-8").splitlines()
+    assert [row for row in rows if row not in report] == []
+    plots = re.findall(r"\((bench/results/\S+\.svg)\)", text)
+    assert plots and all((README.parent / plot).is_file() for plot in plots)
+
+
 def test_readme_runs():
     """Its Python blocks, in order, each in a fresh namespace."""
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)

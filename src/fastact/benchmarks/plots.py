@@ -136,7 +136,7 @@ def _times(document, rows):
             panel.set_xscale("log", base=2)
             panel.set_yscale("log")
             sizes = sorted({row.case["size"] for row in chosen})
-            panel.set_xticks(sizes, [elements(size) for size in sizes])
+            panel.set_xticks(sizes, [elements(size) for size in sizes], rotation=45, ha="right", rotation_mode="anchor")
             panel.minorticks_off()
             panel.set_title(f"{operation} {dtype}", fontsize=11)
             panel.set_xlabel("elements")
@@ -168,37 +168,33 @@ def _rooflines(document, rows):
     ]  # fmt: skip
     if not chosen:
         return
-    figure = Figure(figsize=(9, 5))
-    axes = figure.subplots()
     settings = {}
     for row in chosen:
         settings.setdefault((row.case["group"], row.case["threads"]), []).append(row)
-    intensities = np.geomspace(0.04, 8, 50)
-    for (group, threads), members in settings.items():
+    figure = Figure(figsize=(5.5 * len(settings), 4.5))
+    panels = figure.subplots(1, len(settings), sharey=True, squeeze=False)[0]
+    intensities = np.geomspace(0.05, 32, 50)
+    for panel, ((group, threads), members) in zip(panels, settings.items(), strict=True):
         bandwidth = float(np.median([row.limit_gigabytes for row in members]))
-        peak = peaks[threads]
-        color = COLORS["fastact"] if group == "cache" else COLORS["numpy"]
         where = "caches, 64 Ki" if group == "cache" else "main memory, 16 Mi"
-        label = f"{where}, {threads} thread{'s' * (threads > 1)}: {bandwidth:.0f} GB/s, {peak:.0f} GFLOP/s"
-        axes.plot(intensities, np.minimum(peak, intensities * bandwidth), color=color, label=label)
+        panel.set_title(f"{where} elements, {threads} thread{'s' * (threads > 1)}", fontsize=11)
+        panel.plot(intensities, np.minimum(peaks[threads], intensities * bandwidth), color=COLORS["numpy"],
+                   label=f"{bandwidth:.0f} GB/s, {peaks[threads]:.0f} GFLOP/s")  # fmt: skip
         points = []
         for row in members:
             flops = OPERATIONS_AN_ELEMENT[row.case["operation"]]
             points.append((flops / (4 * row.arrays), flops / row.time("fastact"), row.case["operation"]))
-        axes.plot(*zip(*(point[:2] for point in points), strict=True), "o", color=color)
+        panel.plot(*zip(*(point[:2] for point in points), strict=True), "o", color=COLORS["fastact"])
         for names, x, y in _clusters(points):
-            below = group == "memory"
-            axes.annotate("\n".join(names), (x, y), xytext=(7, -7 if below else 7), textcoords="offset points",
-                          va="top" if below else "bottom", ha="left" if below else "right",
-                          color=color, fontsize=7)  # fmt: skip
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log", base=2)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(_PLAIN)
-    axes.set_xlabel("floating-point operations a byte moved")
-    axes.set_ylabel("GFLOP/s, float32")
-    axes.grid()
-    axes.legend(loc="upper left", fontsize=9)
+            panel.annotate("\n".join(names), (x, y), xytext=(7, 0), textcoords="offset points", va="center", fontsize=7)
+        panel.set_xscale("log", base=2)
+        panel.set_yscale("log", base=2)
+        panel.xaxis.set_major_formatter(_PLAIN)
+        panel.yaxis.set_major_formatter(_PLAIN)
+        panel.set_xlabel("floating-point operations a byte moved")
+        panel.grid()
+        panel.legend(loc="upper left")
+    panels[0].set_ylabel("GFLOP/s, float32")
     text = (
         f"Roofline of fastact's float32 passes with `out=`, {level}, on {_machine(document)}: the slanted lines are "
         "the loops that only move memory, the level ones NumPy's matrix product."
@@ -207,13 +203,16 @@ def _rooflines(document, rows):
 
 
 def _clusters(points):
-    """Gather points that lie too close together for a label each: lists of names, and where they stand."""
+    """Gather points that lie too close together for a label each: names, the rightmost x, the middle of the ys."""
     clusters = []
-    for x, y, name in sorted(points):
-        for names, cluster_x, cluster_y in clusters:
-            if abs(np.log2(x / cluster_x)) < 0.3 and abs(np.log2(y / cluster_y)) < 0.8:
-                names.append(name)
+    for point in sorted(points):
+        for cluster in clusters:
+            x, y, _ = cluster[0]
+            if abs(np.log2(point[0] / x)) < 0.6 and abs(np.log2(point[1] / y)) < 1.2:
+                cluster.append(point)
                 break
         else:
-            clusters.append(([name], x, y))
-    return clusters
+            clusters.append([point])
+    for cluster in clusters:
+        x, y, names = zip(*sorted(cluster, key=lambda point: -point[1]), strict=True)
+        yield names, max(x), float(np.exp(np.mean(np.log(y))))

@@ -29,8 +29,7 @@ NOTES = """\
 - Share of the limit: the time of a loop that only moves the same bytes, over fastact's. In place, and in the caches,
   that loop multiplies an array by a number; out of place in main memory it copies with streaming stores. It moves two
   arrays; for a backward pass its time counts one and a half times. Above 100 % the pass beats the loop.
-- In place, in the caches, a pass is applied again and again to its own result; past 1 Mi elements it gets its input
-  back before each call, outside the time.
+- In place a pass is applied again and again to its own result.
 - At an instruction set below the machine's best the libraries are held to it by their own variables; ONNX Runtime,
   which has none, is left out there. SciPy and numexpr are built for the baseline.
 - JAX has no `out=`: there it makes a new array, and in place it donates its input. scikit-learn's functions work in
@@ -255,7 +254,8 @@ def _head(document):
     versions, absent = {}, {}
     for environment in environments:
         versions |= environment["versions"]
-        absent |= environment["absent"]
+        if environment["level"] == machine["levels"][0]:  # at lower ones some cannot be held, and the notes say so
+            absent |= environment["absent"]
     versions = {name: versions[name] for name in ordered(versions) if name in NAMES and name != "numpy (tanh)"}
     levels = "; ".join(
         f"fastact {found['isa']}" + (f", PyTorch {found['torch']}" if "torch" in found else "")
@@ -432,11 +432,11 @@ def _statements(rows):
         for name, entry in row.times.items():
             statements.setdefault((what, case["mode"], name), entry["statement"])
         for name, reason in row.wrong.items():
-            wrong.setdefault((NAMES[name], what, case["dtype"], reason), None)
+            wrong.setdefault((NAMES[name], what, case["dtype"]), reason)
     lines = []
     if wrong:
         lines += ["## Left out, and why", "", "| library | what | type | why |", "| --- | --- | --- | --- |"]
-        lines += [f"| {library} | `{what}` | {dtype} | {reason} |" for library, what, dtype, reason in wrong]
+        lines += [f"| {' | '.join(key)} | {reason} |" for key, reason in wrong.items()]
         lines += [""]
     lines += ["## What was called", "", "| what | way | library | statement |", "| --- | --- | --- | --- |"]
     for (what, mode, name), statement in statements.items():

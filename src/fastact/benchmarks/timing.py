@@ -18,16 +18,13 @@ class Contestant(NamedTuple):
     namespace : dict
         What its names mean.
     setup : str, optional
-        Code that runs before each sample and is not timed: restores what the statement changes.
-    once : bool, optional
-        Whether the statement may run only once after each setup.
+        Code that runs before each sample and is not timed.
     """
 
     name: str
     statement: str
     namespace: dict
     setup: str = "pass"
-    once: bool = False
 
     def function(self):
         """Return the statement as a function without arguments."""
@@ -70,22 +67,29 @@ class Clock:
     """Takes samples of one contestant.
 
     A sample is as many calls as fill ``sample_seconds``, or one. Before it a pause lets the threads of the other
-    libraries, which wait for more work in a loop for a while, go to sleep.
+    libraries, which wait for more work in a loop for a while, go to sleep; after a pause calls that are not timed wake up
+    those of this one, and give the system the time to put each on a processor of its own.
     """
+
+    WARM_UP = 5e-3  # seconds
 
     def __init__(self, contestant, sample_seconds, pause):
         self._timer = timeit.Timer(contestant.statement, contestant.setup, globals=contestant.namespace)
         self._pause = pause
         self.calls = 1
-        self.first = self.sample()  # compiles what compiles at the first call
-        if not contestant.once:
-            while (seconds := self.sample() * self.calls) < sample_seconds / 2 and self.calls < 10**7:
-                self.calls = max(2 * self.calls, min(10 * self.calls, int(self.calls * sample_seconds / seconds)))
+        self.sample()  # compiles what compiles at the first call
+        while (seconds := self.sample() * self.calls) < sample_seconds / 2 and self.calls < 10**7:
+            self.calls = max(2 * self.calls, min(10 * self.calls, int(self.calls * sample_seconds / seconds)))
 
     def sample(self):
         """Return the seconds of a call, over one sample."""
         if self._pause:
-            time.sleep(self._pause)
+            end = time.perf_counter() + self._pause
+            while time.perf_counter() < end:
+                pass  # a thread that slept here would wake on the processor that one of its own team holds
+            seconds = 0.0
+            while seconds < self.WARM_UP:
+                seconds += self._timer.timeit(self.calls)
         return self._timer.timeit(self.calls) / self.calls
 
 
