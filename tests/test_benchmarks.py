@@ -328,7 +328,7 @@ def test_the_table_says_what_was_measured(document):
     assert "**2.00 (1.75–2.25)** PyTorch" in row and row.endswith("| 40 % |")
     assert line_with(text, "`relu_backward`", "NumPy", "%").endswith("| 60 % |")  # three arrays against two
     assert "SciPy 9.9" in text and "thinc (No module named 'thinc')" in text
-    assert "wrong by up to 0.5" in line_with(text, "JAX", "`sigmoid`", "wrong by")
+    assert "wrong by up to 0.5" in line_with(text, "JAX | sigmoid", "wrong by")
     assert "10.5 |" not in text
     assert f"{2 * 4 / 0.1:.1f} |" in line_with(text, "scale pass", "float32")
     assert "**The run was interrupted**: 3 of 5 rows" in text

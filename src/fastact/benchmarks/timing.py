@@ -67,8 +67,8 @@ class Clock:
     """Takes samples of one contestant.
 
     A sample is as many calls as fill ``sample_seconds``, or one. Before it a pause lets the threads of the other
-    libraries, which wait for more work in a loop for a while, go to sleep; after a pause calls that are not timed wake up
-    those of this one, and give the system the time to put each on a processor of its own.
+    libraries, which wait for more work in a loop for a while, go to sleep; after a pause calls that are not timed wake
+    up those of this one, and give the system the time to put each on a processor of its own.
     """
 
     WARM_UP = 5e-3  # seconds
