@@ -32,9 +32,9 @@ HAS_OPENMP = bool(FASTACT_HAS_OPENMP)
 cdef enum:
     TILE = 16384
 
-# Fewest elements worth a thread of their own: about 20 microseconds of work. A team whose threads are awake starts in one
-# or two microseconds, one that must be woken in 30 (Zen 4, two cores): with these grains two threads take 0.6 of the time
-# of one in the first case and about as long in the second.
+# Fewest elements worth a thread of their own: about 20 microseconds of work. A team whose threads are awake starts in
+# one or two microseconds, one that must be woken in 30 (Zen 4, two cores): with these grains two threads take 0.6 of
+# the time of one in the first case and about as long in the second.
 cdef enum:
     GRAIN_TRANSCENDENTAL = 65536
     GRAIN_SELECT = 262144
