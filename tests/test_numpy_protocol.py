@@ -1,14 +1,18 @@
 """The passes among NumPy's types and other libraries' arrays: they behave as np.tanh does."""
 
+import array
 import importlib.util
 import inspect
 import pydoc
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from passes import F4, F8, PASSES, assert_same_bits, each_pass, points
 
 import fastact
+from fastact import ufuncs
 
 HALF = np.dtype("f2")
 
@@ -84,23 +88,27 @@ def test_mixed_types(p):
                 assert_same_bits(p(a, slope=b), p(a.astype(common), slope=b.astype(common)))
 
 
+@pytest.mark.parametrize("half", [HALF, pytest.param("bfloat16", marks=installed("ml_dtypes"))], ids=str)
 @each_pass
-def test_float16(p, rng):
-    """All 65,536 inputs (for backward passes as dy with random y, and as y with random dy): float32, rounded once."""
-    every = np.arange(2**16, dtype=np.uint16).view(HALF)
+def test_half_precision(p, half, rng):
+    """float16 and bfloat16, all 65,536 inputs (for backward passes as dy with random y, and as y with random dy): what
+    float32 gives, rounded once."""
+    if half == "bfloat16":
+        half = np.dtype(importlib.import_module("ml_dtypes").bfloat16)
+    every = np.arange(2**16, dtype=np.uint16).view(half)
     sets = [(every,)]
     if p.kind == "backward":
         low, high = p.activation.y_range
-        other = rng.uniform(low, high, every.size).astype(HALF)
+        other = rng.uniform(low, high, every.size).astype(half)
         sets = [(every, other), (other, every), (every, rng.permutation(every))]
     for arrays in sets:
         for slope in (0.1, 0.0, 3.0) if p.slope else (None,):
-            rounded = None if slope is None else float(HALF.type(slope))
+            rounded = None if slope is None else float(half.type(slope))
             with np.errstate(all="ignore"):
-                want = p(*(a.astype(F4) for a in arrays), slope=rounded).astype(HALF)
+                want = p(*(a.astype(F4) for a in arrays), slope=rounded).astype(half)
             with np.errstate(all="raise"):
                 got = p(*arrays, slope=slope)
-            assert got.dtype == HALF
+            assert got.dtype == half
             nan = np.isnan(want)
             np.testing.assert_array_equal(np.isnan(got), nan)
             assert_same_bits(got[~nan], want[~nan])
@@ -108,6 +116,43 @@ def test_float16(p, rng):
             fresh = [a.copy() for a in arrays]
             assert p(*fresh, slope=slope, out=fresh[-1]) is fresh[-1]
             assert_same_bits(fresh[-1], got, "in place")
+
+
+@installed("ml_dtypes")
+@each_pass
+def test_bfloat16(p):
+    """Scalars, empty, out of another type, dtype=, beside float32, slopes; the messages name the type."""
+    bfloat16 = np.dtype(importlib.import_module("ml_dtypes").bfloat16)
+    x = np.array([0.25, 0.5, 0.75], bfloat16)
+    arrays = [x] * len(p.arguments)
+    want = p(*(a.astype(F4) for a in arrays), slope=float(bfloat16.type(0.1)))
+    got = p(*arrays, slope=0.1)
+    assert_same_bits(got, want.astype(bfloat16))
+    assert type(p(*(a[0] for a in arrays), slope=0.1)) is bfloat16.type
+    assert p(*(a[:0] for a in arrays)).dtype == bfloat16
+    wide = np.empty(3, F4)
+    assert p(*arrays, slope=0.1, out=wide) is wide
+    assert_same_bits(wide, got.astype(F4))
+    assert p(*arrays, slope=0.1, dtype=F8).dtype == F8
+    if p.kind == "backward":
+        assert p(x, x.astype(F4)).dtype == F4
+    with pytest.raises(TypeError, match=r"complex64.*bfloat16"):
+        p(*[np.ones(3, "c8")] * len(arrays))
+    if p.slope:
+        with pytest.raises(ValueError, match="finite in bfloat16"):
+            p(*arrays, slope=1e39)
+        assert p(*arrays, slope=np.array(0.5, bfloat16)).dtype == bfloat16
+
+
+@installed("ml_dtypes")
+def test_importing_imports_no_ml_dtypes():
+    """A fresh Python: fastact leaves ml_dtypes alone, and takes its arrays when it is imported afterwards."""
+    script = (
+        "import sys, fastact; assert 'ml_dtypes' not in sys.modules; import ml_dtypes, numpy as np; "
+        "x = np.ones(3, ml_dtypes.bfloat16); assert fastact.relu(x).dtype == x.dtype; "
+        "assert fastact.ufuncs.tanh(x).dtype == x.dtype"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
 class Tagged(np.ndarray):
@@ -211,6 +256,65 @@ def test_array_method_and_buffer(p):
     assert_same_bits(p(*[memoryview(np.array([0.25, 0.5], F4))] * len(p.arguments)), want)
 
 
+class Exporter:
+    """An array that speaks DLPack only."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, **keywords):
+        return self.array.__dlpack__(**keywords)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+
+@each_pass
+def test_out_in_the_memory_of_others(p):
+    """DLPack, array.array and memoryview as out, DLPack as input: the memory is written, `out` comes back."""
+    x = np.array([0.25, 0.5, 0.75], F4)
+    arrays = [x] * len(p.arguments)
+    want = p(*arrays)
+    assert_same_bits(p(*[Exporter(x)] * len(arrays)), want)
+    for kind in (Exporter, memoryview, lambda target: array.array("f", target.tobytes())):
+        target = np.zeros(3, F4)
+        out = kind(target)
+        assert p(*arrays, out=out) is out
+        assert_same_bits(np.frombuffer(out, F4) if isinstance(out, array.array) else target, want)
+    mine = Exporter(x.copy())
+    p(*[mine] * len(arrays), out=mine)
+    assert_same_bits(mine.array, want)
+    target = np.zeros(3, F4)
+    target.flags.writeable = False
+    for out in (memoryview(target), bytes(12)):
+        with pytest.raises(ValueError, match="out is read-only"):
+            p(*arrays, out=out)
+    assert not target.any()
+    with pytest.raises(ValueError, match=r"out has shape \(2,\)"):
+        p(*arrays, out=memoryview(np.zeros(2, F4)))
+
+
+@installed("torch")
+@each_pass
+def test_torch(p):
+    """A tensor on the CPU, whole and strided, is changed in place; one that requires a gradient is refused."""
+    import torch
+
+    start = np.array([0.25, 0.5, 0.75, 1.0], F4)
+    want = p(*[start] * len(p.arguments))
+    tensor = torch.from_numpy(start.copy())
+    assert p(*[tensor] * len(p.arguments), out=tensor) is tensor
+    assert_same_bits(tensor.numpy(), want)
+    tensor = torch.from_numpy(start.copy())
+    every_other = tensor[::2]
+    p(*[every_other] * len(p.arguments), out=every_other)
+    assert tensor.tolist() == [want[0], start[1], want[2], start[3]]
+    learned = torch.zeros(4, requires_grad=True)
+    with pytest.raises(TypeError, match=r"out must be a NumPy array.*Tensor.*grad"):
+        p(*[start] * len(p.arguments), out=learned)
+    assert not learned.detach().any()
+
+
 @installed("pandas")
 @each_pass
 def test_pandas(p):
@@ -267,6 +371,36 @@ def test_signature_and_docstring(p):
         assert section in p.function.__doc__
     assert p.name in pydoc.render_doc(p.function)
     assert p.name in fastact.__all__
+
+
+@pytest.mark.parametrize("dtype", [HALF, F4, F8], ids=str)
+@pytest.mark.parametrize("p", [p for p in PASSES if p.kind == "backward" and not p.slope], ids=str)
+def test_methods_of_the_ufuncs(p, dtype, rng):
+    """reduce, accumulate, reduceat, at and outer of the two-input passes, 1,000 elements, both axes of 10 by 100: what
+    one call an element gives."""
+    ufunc = getattr(ufuncs, p.name)
+    x = rng.uniform(-1, 1, 1000).astype(dtype)
+    grid, rows = x.reshape(10, 100), [0, 5, 700]
+
+    def accumulate(column):
+        total = [column[0]]
+        for value in column[1:]:
+            total.append(ufunc(total[-1], value))
+        return np.array(total, dtype)
+
+    assert_same_bits(ufunc.accumulate(x), accumulate(x))
+    assert_same_bits(ufunc.accumulate(x[::-3]), accumulate(x[::-3]))
+    assert_same_bits(ufunc.reduceat(x, rows), np.array([accumulate(part)[-1] for part in np.split(x, rows[1:])]))
+    for axis in (0, 1):
+        want = np.apply_along_axis(accumulate, axis, grid)
+        assert_same_bits(ufunc.accumulate(grid, axis=axis), want)
+        assert_same_bits(ufunc.reduce(grid, axis=axis), np.ascontiguousarray(want.take(-1, axis)))
+    assert_same_bits(ufunc.outer(x, x[:7]), ufunc(x[:, None], x[:7]))
+    places, want = [1, 1, 1, 2, 5, 5], x.copy()
+    for place in places:
+        want[place] = ufunc(want[place], x[-1])
+    ufunc.at(x, places, x[-1])
+    assert_same_bits(x, want)
 
 
 @each_pass

@@ -145,8 +145,29 @@ cdef object direct(int which, object a_given, object b_given, double slope, obje
 
 # ------------------------------------------------------------------------------------- everything else, through NumPy
 
+cdef object from_dlpack(value):
+    """An array of a library that speaks DLPack only, as an ndarray over the same memory; anything else as it came."""
+    if hasattr(value, "__dlpack__") and not hasattr(value, "__array__") and not is_foreign(value):
+        return np.from_dlpack(value)
+    return value
+
+
+cdef object memory_of(int which, out):
+    """The memory of an `out` that is no NumPy array, as an ndarray, never a copy: by DLPack or the buffer protocol."""
+    try:
+        return np.from_dlpack(out) if hasattr(out, "__dlpack__") else np.asarray(memoryview(out))
+    except (TypeError, ValueError, BufferError, RuntimeError) as error:
+        raise TypeError(
+            f"{pass_table[which].name.decode()}: out must be a NumPy array, or share its memory by DLPack or the "
+            f"buffer protocol, got {type(out).__name__}: {error}") from error
+
+
 cdef object general(int which, tuple inputs, out, where, dtype, casting, order, subok):
+    ufuncs.meet_bfloat16()
     ufunc = UFUNCS[which]
+    if not (out is None or isinstance(out, (np.ndarray, tuple)) or is_foreign(out)):
+        general(which, inputs, memory_of(which, out), where, dtype, casting, order, subok)
+        return out  # the caller's own object, its memory written
     # options at their default are left out: another library's __array_ufunc__ may know none of them
     given = dict(out=out, where=where, dtype=dtype, casting=casting, order=order, subok=subok)
     options = {name: value for name, value in given.items() if value is not DEFAULTS[name]}
@@ -168,6 +189,11 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
 DEFAULTS = dict(out=None, where=True, dtype=None, casting=SAME_KIND, order=KEEP, subok=True)
 
 
+cdef bint is_bfloat16(dtype):
+    """Whether this is ml_dtypes.bfloat16, a type of which NumPy has only the name."""
+    return dtype.name == "bfloat16"
+
+
 cdef bint is_foreign(value):
     """Whether another library's __array_ufunc__ has the say."""
     return hasattr(value, "__array_ufunc__") and not isinstance(value, (np.ndarray, np.generic))
@@ -180,22 +206,24 @@ cdef tuple argument_names(int which):
 
 cdef object explain(int which, tuple inputs, out, dtype, casting):
     """What is wrong with the arguments of a call that NumPy refused, or None where its own words are best."""
-    wanted = "float16, float32, float64, an integer type or bool"
+    floats = "float16, float32, float64 or bfloat16"
+    wanted = f"{floats}, an integer type or bool"
     arrays = []
     for name, value in zip(argument_names(which), inputs):
         try:
             array = np.asarray(value)
         except ValueError:  # ragged lists
             return f"{name} cannot be made an array, got {type(value).__name__}; wanted numbers in a regular shape"
-        if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+        if not is_bfloat16(array.dtype) and (array.dtype.kind not in "fiub" or array.dtype.itemsize > 8):
             return f"{name} has dtype {array.dtype}; wanted {wanted}"
         arrays.append(array)
-    try:
-        np.dtype(dtype)
-    except TypeError:
-        return f"dtype is {dtype!r}; wanted float16, float32 or float64"
-    if dtype is not None and (np.dtype(dtype).kind != "f" or np.dtype(dtype).itemsize > 8):
-        return f"dtype is {np.dtype(dtype)}; wanted float16, float32 or float64"
+    if dtype is not None:
+        try:
+            dtype = np.dtype(dtype)
+        except TypeError:
+            return f"dtype is {dtype!r}; wanted {floats}"
+        if not is_bfloat16(dtype) and (dtype.kind != "f" or dtype.itemsize > 8):
+            return f"dtype is {dtype}; wanted {floats}"
     try:
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
     except ValueError:
@@ -217,7 +245,12 @@ cdef object explain(int which, tuple inputs, out, dtype, casting):
         fits = False
     if not fits:
         return f"out has shape {out.shape}; wanted {shape}"
-    result = np.result_type(*arrays, np.float16) if dtype is None else np.dtype(dtype)
+    try:
+        result = np.result_type(*arrays) if dtype is None else dtype
+    except TypeError:  # float16 with bfloat16
+        return None
+    if result.kind in "iub":
+        result = np.result_type(result, np.float16)
     if not np.can_cast(result, out.dtype, casting):
         return f"out has dtype {out.dtype}, which cannot hold {result} under casting={casting!r}"
     return None
@@ -243,7 +276,7 @@ cdef object slope_dtype(int which, arrays, dtype):
         common = np.result_type(*known)
     except TypeError:  # no common type: the ufunc refuses them, too
         return None
-    if common.kind == "f":
+    if common.kind == "f" or is_bfloat16(common):
         return common
     return ufuncs.tanh.resolve_dtypes((common, None))[1] if common.kind in "iub" else None
 
@@ -266,7 +299,7 @@ cdef object checked_slope(int which, arrays, slope, dtype):
             values, slope = np.asarray(math.inf), "an integer beyond every float"
         except ValueError:  # ragged lists
             raise ValueError(f"{name}: negative_slope must be numbers in a regular shape, got {slope!r}") from None
-    if values.dtype.kind not in "fiub":
+    if values.dtype.kind not in "fiub" and not is_bfloat16(values.dtype):
         raise TypeError(f"{name}: negative_slope has dtype {values.dtype}; wanted real numbers")
     # a minimum and a maximum, which a NaN or an infinity shows up in, make no array
     if values.size and not (np.isfinite(values.min()) and np.isfinite(values.max())):
@@ -285,7 +318,7 @@ cdef object call(int which, a, b, out, where, dtype, casting, order, subok):
         result = direct(which, a, b, 0.0, out)
         if result is not None:
             return result
-    inputs = (a,) if pass_table[which].arrays == 1 else (a, b)
+    inputs = (from_dlpack(a),) if pass_table[which].arrays == 1 else (from_dlpack(a), from_dlpack(b))
     return general(which, inputs, out, where, dtype, casting, order, subok)
 
 
@@ -300,8 +333,8 @@ cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, 
             result = direct(which, a, b, number, out)
             if result is not None:
                 return result
-    arrays = (a,) if pass_table[which].arrays == 1 else (a, b)
-    slope = checked_slope(which, arrays, slope, dtype)
+    arrays = (from_dlpack(a),) if pass_table[which].arrays == 1 else (from_dlpack(a), from_dlpack(b))
+    slope = checked_slope(which, arrays, from_dlpack(slope), dtype)
     return general(which, (*arrays, slope), out, where, dtype, casting, order, subok)
 
 
@@ -316,8 +349,8 @@ def sigmoid(x, out=None, *, where=True, dtype=None, casting="same_kind", order="
     Parameters
     ----------
     x : array_like
-        The input, of any shape. float32 and float64 are computed as they are, float16 in float32 and rounded once;
-        integers and bool become floats as for `numpy.tanh`.
+        The input, of any shape. float32 and float64 are computed as they are, float16 and bfloat16 in float32,
+        rounded once; integers and bool become floats as for `numpy.tanh`.
     out : ndarray, optional
         Where the result goes; may be `x` itself. The same array is returned.
     where, dtype, casting, order, subok
@@ -447,8 +480,8 @@ def tanh(x, out=None, *, where=True, dtype=None, casting="same_kind", order="K",
     Parameters
     ----------
     x : array_like
-        The input, of any shape. float32 and float64 are computed as they are, float16 in float32 and rounded once;
-        integers and bool become floats as for `numpy.tanh`.
+        The input, of any shape. float32 and float64 are computed as they are, float16 and bfloat16 in float32,
+        rounded once; integers and bool become floats as for `numpy.tanh`.
     out : ndarray, optional
         Where the result goes; may be `x` itself. The same array is returned.
     where, dtype, casting, order, subok
@@ -578,8 +611,8 @@ def relu(x, out=None, *, where=True, dtype=None, casting="same_kind", order="K",
     Parameters
     ----------
     x : array_like
-        The input, of any shape. float32 and float64 are computed as they are, float16 in float32 and rounded once;
-        integers and bool become floats as for `numpy.tanh`.
+        The input, of any shape. float32 and float64 are computed as they are, float16 and bfloat16 in float32,
+        rounded once; integers and bool become floats as for `numpy.tanh`.
     out : ndarray, optional
         Where the result goes; may be `x` itself. The same array is returned.
     where, dtype, casting, order, subok
@@ -702,8 +735,8 @@ def leaky_relu(x, negative_slope=0.01, out=None, *, where=True, dtype=None, cast
     Parameters
     ----------
     x : array_like
-        The input, of any shape. float32 and float64 are computed as they are, float16 in float32 and rounded once;
-        integers and bool become floats as for `numpy.tanh`.
+        The input, of any shape. float32 and float64 are computed as they are, float16 and bfloat16 in float32,
+        rounded once; integers and bool become floats as for `numpy.tanh`.
     negative_slope : float or array_like, default 0.01
         Slope for negative inputs; an array broadcasts (one slope a channel). A Python number takes no part in the
         choice of the result's type. A slope of 0 is exactly `relu`.

@@ -1,4 +1,4 @@
-/* float16 <-> float32, the latter rounded to nearest, ties to even; NaN payloads kept as NumPy keeps them. */
+/* float16 and bfloat16 <-> float32, the latter rounded to nearest, ties to even; NaN payloads keep their upper bits. */
 #ifndef FASTACT_HALF_H
 #define FASTACT_HALF_H
 
@@ -47,6 +47,21 @@ static inline uint16_t fastact_float_to_half(float value)
         return sign | (uint16_t)(fastact_float_bits(fastact_float_from_bits(bits) + 0.5f) - (126u << 23));
     bits += 0x0fffu + (bits >> 13 & 1u);
     return sign | (uint16_t)((bits - (112u << 23)) >> 13);
+}
+
+/* bfloat16 is the upper half of a float32 */
+static inline float fastact_bfloat_to_float(uint16_t bfloat)
+{
+    return fastact_float_from_bits((uint32_t)bfloat << 16);
+}
+
+static inline uint16_t fastact_float_to_bfloat(float value)
+{
+    uint32_t bits = fastact_float_bits(value);
+    if ((bits & 0x7fffffffu) > 0x7f800000u) /* NaN: quiet, never an infinity */
+        return (uint16_t)(bits >> 16 | 0x0040u);
+    bits += 0x7fffu + (bits >> 16 & 1u);
+    return (uint16_t)(bits >> 16);
 }
 
 #endif

@@ -1,8 +1,13 @@
 """The twelve passes as NumPy ufuncs: broadcasting, `where`, casting, overlap and other libraries' arrays by NumPy.
 
 The loops below run the same tile functions as the direct path. NumPy hands them aligned operands in native byte order
-that are either disjoint, the same elements, or (an input that strides ahead of the output) safe to read block by block.
+that are either disjoint, the same elements, or (an input that strides ahead of the output) safe to read block by block;
+only in `reduce` and `accumulate` is an output the next element's input.
 """
+
+import sys
+
+import numpy as np
 
 from libc.stdint cimport uint16_t
 
@@ -18,36 +23,49 @@ cnp.import_ufunc()
 cdef extern from "half.h" nogil:
     float fastact_half_to_float(uint16_t half)
     uint16_t fastact_float_to_half(float value)
+    float fastact_bfloat_to_float(uint16_t bfloat)
+    uint16_t fastact_float_to_bfloat(float value)
 
 
 cdef enum:
     BLOCK = 512  # elements gathered at a time from strided or half-precision operands
     MOST_INPUTS = 3  # dy, y, slope
-    TYPES = 3  # float16, float32, float64
+    TYPES = 3  # float16, float32, float64; bfloat16 comes later
+
+cdef enum Storage:  # what the operands hold; the halves are computed in float32
+    NATIVE, FLOAT16, BFLOAT16
 
 
-cdef inline void gather(const char *source, Py_ssize_t step, floating *block, Py_ssize_t n, bint half) noexcept nogil:
+cdef inline void gather(
+        const char *source, Py_ssize_t step, floating *block, Py_ssize_t n, Storage storage) noexcept nogil:
     cdef Py_ssize_t i
-    if half:
+    if storage == FLOAT16:
         for i in range(n):
             block[i] = fastact_half_to_float((<const uint16_t *> (source + i * step))[0])
+    elif storage == BFLOAT16:
+        for i in range(n):
+            block[i] = fastact_bfloat_to_float((<const uint16_t *> (source + i * step))[0])
     else:
         for i in range(n):
             block[i] = (<const floating *> (source + i * step))[0]
 
 
-cdef inline void scatter(const floating *block, char *target, Py_ssize_t step, Py_ssize_t n, bint half) noexcept nogil:
+cdef inline void scatter(
+        const floating *block, char *target, Py_ssize_t step, Py_ssize_t n, Storage storage) noexcept nogil:
     cdef Py_ssize_t i
-    if half:
+    if storage == FLOAT16:
         for i in range(n):
             (<uint16_t *> (target + i * step))[0] = fastact_float_to_half(<float> block[i])
+    elif storage == BFLOAT16:
+        for i in range(n):
+            (<uint16_t *> (target + i * step))[0] = fastact_float_to_bfloat(<float> block[i])
     else:
         for i in range(n):
             (<floating *> (target + i * step))[0] = block[i]
 
 
 cdef void run(
-        int which, char **operands, const cnp.npy_intp *steps, Py_ssize_t n, bint half,
+        int which, char **operands, const cnp.npy_intp *steps, Py_ssize_t n, Storage storage,
         floating *block) noexcept nogil:
     """One inner loop. `block` has room for BLOCK elements of each operand; its type is the type computed in."""
     cdef const fastact_pass_info *info = &pass_table[which]
@@ -56,7 +74,7 @@ cdef void run(
     cdef Py_ssize_t slope_step = 1 if info.slope and steps[inputs - 1] != 0 else 0
     cdef const floating *source[MOST_INPUTS]
     cdef bint direct[MOST_INPUTS]
-    cdef bint direct_out = not half and steps[inputs] == sizeof(floating)
+    cdef bint direct_out = storage == NATIVE and steps[inputs] == sizeof(floating)
     cdef bint one_slope
     cdef floating *target
     cdef Py_ssize_t start, size
@@ -64,11 +82,15 @@ cdef void run(
     cdef int k
     for k in range(inputs):
         one_slope = info.slope and k == inputs - 1 and steps[k] == 0
-        direct[k] = not half and (steps[k] == sizeof(floating) or one_slope)
+        direct[k] = storage == NATIVE and (steps[k] == sizeof(floating) or one_slope)
         if not direct[k]:
-            longest = BLOCK
+            longest = min(longest, BLOCK)
+        if steps[k] == steps[inputs] and operands[k] + steps[k] == operands[inputs]:
+            longest = 1  # accumulate reads what it has just written
     if not direct_out:
-        longest = BLOCK
+        longest = min(longest, BLOCK)
+    if steps[inputs] == 0:
+        longest = 1  # so does reduce
     start = 0
     while start < n:
         size = min(longest, n - start)
@@ -76,28 +98,34 @@ cdef void run(
             if direct[k]:
                 source[k] = <const floating *> (operands[k] + start * steps[k])
             else:
-                gather(operands[k] + start * steps[k], steps[k], block + k * BLOCK, size, half)
+                gather(operands[k] + start * steps[k], steps[k], block + k * BLOCK, size, storage)
                 source[k] = block + k * BLOCK
         target = <floating *> (operands[inputs] + start * steps[inputs]) if direct_out else block + inputs * BLOCK
         apply(which, source[0], source[backward], source[inputs - 1], slope_step, target, size)
         if not direct_out:
-            scatter(target, operands[inputs] + start * steps[inputs], steps[inputs], size, half)
+            scatter(target, operands[inputs] + start * steps[inputs], steps[inputs], size, storage)
         start += size
 
 
 cdef void loop_float16(char **operands, const cnp.npy_intp *dims, const cnp.npy_intp *steps, void *row) noexcept nogil:
     cdef float block[(MOST_INPUTS + 1) * BLOCK]
-    run(<int> (<const fastact_pass_info *> row - pass_table), operands, steps, dims[0], True, block)
+    run(<int> (<const fastact_pass_info *> row - pass_table), operands, steps, dims[0], FLOAT16, block)
+
+
+cdef void loop_bfloat16(
+        char **operands, const cnp.npy_intp *dims, const cnp.npy_intp *steps, void *row) noexcept nogil:
+    cdef float block[(MOST_INPUTS + 1) * BLOCK]
+    run(<int> (<const fastact_pass_info *> row - pass_table), operands, steps, dims[0], BFLOAT16, block)
 
 
 cdef void loop_float32(char **operands, const cnp.npy_intp *dims, const cnp.npy_intp *steps, void *row) noexcept nogil:
     cdef float block[(MOST_INPUTS + 1) * BLOCK]
-    run(<int> (<const fastact_pass_info *> row - pass_table), operands, steps, dims[0], False, block)
+    run(<int> (<const fastact_pass_info *> row - pass_table), operands, steps, dims[0], NATIVE, block)
 
 
 cdef void loop_float64(char **operands, const cnp.npy_intp *dims, const cnp.npy_intp *steps, void *row) noexcept nogil:
     cdef double block[(MOST_INPUTS + 1) * BLOCK]
-    run(<int> (<const fastact_pass_info *> row - pass_table), operands, steps, dims[0], False, block)
+    run(<int> (<const fastact_pass_info *> row - pass_table), operands, steps, dims[0], NATIVE, block)
 
 
 # NumPy keeps pointers to these for as long as the ufuncs live.
@@ -125,3 +153,26 @@ cdef object make_ufunc(int which):
 
 for pass_number in range(FASTACT_N_PASSES):
     globals()[pass_table[pass_number].name.decode()] = make_ufunc(pass_number)
+
+
+cdef bint bfloat16_is_known = False
+
+
+def meet_bfloat16():
+    """Give the ufuncs loops for bfloat16, which NumPy knows only once ml_dtypes has been imported."""
+    global bfloat16_is_known
+    cdef int which, k
+    cdef int[MOST_INPUTS + 1] types
+    if bfloat16_is_known or not hasattr(sys.modules.get("ml_dtypes"), "bfloat16"):
+        return
+    dtype = np.dtype(sys.modules["ml_dtypes"].bfloat16)
+    for k in range(MOST_INPUTS + 1):
+        types[k] = dtype.num
+    for which in range(FASTACT_N_PASSES):
+        cnp.PyUFunc_RegisterLoopForType(
+            globals()[pass_table[which].name.decode()], dtype.num,
+            <cnp.PyUFuncGenericFunction> loop_bfloat16, types, <void *> &pass_table[which])
+    bfloat16_is_known = True
+
+
+meet_bfloat16()
