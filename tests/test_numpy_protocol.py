@@ -17,6 +17,10 @@ from fastact import ufuncs
 HALF = np.dtype("f2")
 
 
+def bfloat16_dtype():
+    return np.dtype(importlib.import_module("ml_dtypes").bfloat16)
+
+
 def installed(name):
     return pytest.mark.skipif(importlib.util.find_spec(name) is None, reason=f"{name} is not installed")
 
@@ -88,13 +92,13 @@ def test_mixed_types(p):
                 assert_same_bits(p(a, slope=b), p(a.astype(common), slope=b.astype(common)))
 
 
-@pytest.mark.parametrize("half", [HALF, pytest.param("bfloat16", marks=installed("ml_dtypes"))], ids=str)
+@pytest.mark.parametrize(
+    "half", [lambda: HALF, pytest.param(bfloat16_dtype, marks=installed("ml_dtypes"))], ids=["float16", "bfloat16"])
 @each_pass
 def test_half_precision(p, half, rng):
     """float16 and bfloat16, all 65,536 inputs (for backward passes as dy with random y, and as y with random dy): what
     float32 gives, rounded once."""
-    if half == "bfloat16":
-        half = np.dtype(importlib.import_module("ml_dtypes").bfloat16)
+    half = half()
     every = np.arange(2**16, dtype=np.uint16).view(half)
     sets = [(every,)]
     if p.kind == "backward":
@@ -122,7 +126,7 @@ def test_half_precision(p, half, rng):
 @each_pass
 def test_bfloat16(p):
     """Scalars, empty, out of another type, dtype=, beside float32, slopes; the messages name the type."""
-    bfloat16 = np.dtype(importlib.import_module("ml_dtypes").bfloat16)
+    bfloat16 = bfloat16_dtype()
     x = np.array([0.25, 0.5, 0.75], bfloat16)
     arrays = [x] * len(p.arguments)
     want = p(*(a.astype(F4) for a in arrays), slope=float(bfloat16.type(0.1)))

@@ -147,9 +147,14 @@ cdef object direct(int which, object a_given, object b_given, double slope, obje
 
 cdef object from_dlpack(value):
     """An array of a library that speaks DLPack only, as an ndarray over the same memory; anything else as it came."""
-    if hasattr(value, "__dlpack__") and not hasattr(value, "__array__") and not is_foreign(value):
-        return np.from_dlpack(value)
-    return value
+    if cnp.PyArray_Check(value) or not hasattr(value, "__dlpack__"):
+        return value
+    return value if hasattr(value, "__array__") or is_foreign(value) else np.from_dlpack(value)
+
+
+cdef tuple arrays_of(int which, a, b):
+    """The arrays of a pass, without the slope: one, or dy and y."""
+    return (from_dlpack(a),) if pass_table[which].arrays == 1 else (from_dlpack(a), from_dlpack(b))
 
 
 cdef object memory_of(int which, out):
@@ -194,6 +199,11 @@ cdef bint is_bfloat16(dtype):
     return dtype.name == "bfloat16"
 
 
+cdef bint is_float(dtype):
+    """Whether the ufuncs have loops for this type."""
+    return dtype.kind == "f" and dtype.itemsize <= 8 or is_bfloat16(dtype)
+
+
 cdef bint is_foreign(value):
     """Whether another library's __array_ufunc__ has the say."""
     return hasattr(value, "__array_ufunc__") and not isinstance(value, (np.ndarray, np.generic))
@@ -214,7 +224,7 @@ cdef object explain(int which, tuple inputs, out, dtype, casting):
             array = np.asarray(value)
         except ValueError:  # ragged lists
             return f"{name} cannot be made an array, got {type(value).__name__}; wanted numbers in a regular shape"
-        if not is_bfloat16(array.dtype) and (array.dtype.kind not in "fiub" or array.dtype.itemsize > 8):
+        if array.dtype.kind not in "iub" and not is_float(array.dtype):
             return f"{name} has dtype {array.dtype}; wanted {wanted}"
         arrays.append(array)
     if dtype is not None:
@@ -222,7 +232,7 @@ cdef object explain(int which, tuple inputs, out, dtype, casting):
             dtype = np.dtype(dtype)
         except TypeError:
             return f"dtype is {dtype!r}; wanted {floats}"
-        if not is_bfloat16(dtype) and (dtype.kind != "f" or dtype.itemsize > 8):
+        if not is_float(dtype):
             return f"dtype is {dtype}; wanted {floats}"
     try:
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
@@ -318,8 +328,7 @@ cdef object call(int which, a, b, out, where, dtype, casting, order, subok):
         result = direct(which, a, b, 0.0, out)
         if result is not None:
             return result
-    inputs = (from_dlpack(a),) if pass_table[which].arrays == 1 else (from_dlpack(a), from_dlpack(b))
-    return general(which, inputs, out, where, dtype, casting, order, subok)
+    return general(which, arrays_of(which, a, b), out, where, dtype, casting, order, subok)
 
 
 cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, order, subok):
@@ -333,7 +342,7 @@ cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, 
             result = direct(which, a, b, number, out)
             if result is not None:
                 return result
-    arrays = (from_dlpack(a),) if pass_table[which].arrays == 1 else (from_dlpack(a), from_dlpack(b))
+    arrays = arrays_of(which, a, b)
     slope = checked_slope(which, arrays, from_dlpack(slope), dtype)
     return general(which, (*arrays, slope), out, where, dtype, casting, order, subok)
 

@@ -76,6 +76,7 @@ cdef void run(
     cdef bint direct[MOST_INPUTS]
     cdef bint direct_out = storage == NATIVE and steps[inputs] == sizeof(floating)
     cdef bint one_slope
+    cdef bint sequential = False
     cdef floating *target
     cdef Py_ssize_t start, size
     cdef Py_ssize_t longest = n
@@ -84,13 +85,13 @@ cdef void run(
         one_slope = info.slope and k == inputs - 1 and steps[k] == 0
         direct[k] = storage == NATIVE and (steps[k] == sizeof(floating) or one_slope)
         if not direct[k]:
-            longest = min(longest, BLOCK)
-        if steps[k] == steps[inputs] and operands[k] + steps[k] == operands[inputs]:
-            longest = 1  # accumulate reads what it has just written
+            longest = BLOCK
+        # an output is the next element's input: accumulate; reduce, too, whose steps are 0
+        sequential |= steps[k] == steps[inputs] and operands[k] + steps[k] == operands[inputs]
     if not direct_out:
-        longest = min(longest, BLOCK)
-    if steps[inputs] == 0:
-        longest = 1  # so does reduce
+        longest = BLOCK
+    if sequential:
+        longest = 1
     start = 0
     while start < n:
         size = min(longest, n - start)
@@ -163,9 +164,12 @@ def meet_bfloat16():
     global bfloat16_is_known
     cdef int which, k
     cdef int[MOST_INPUTS + 1] types
-    if bfloat16_is_known or not hasattr(sys.modules.get("ml_dtypes"), "bfloat16"):
+    if bfloat16_is_known or "ml_dtypes" not in sys.modules:
         return
-    dtype = np.dtype(sys.modules["ml_dtypes"].bfloat16)
+    scalar_type = getattr(sys.modules["ml_dtypes"], "bfloat16", None)
+    if scalar_type is None:  # its import is under way, or forbidden
+        return
+    dtype = np.dtype(scalar_type)
     for k in range(MOST_INPUTS + 1):
         types[k] = dtype.num
     for which in range(FASTACT_N_PASSES):
