@@ -14,7 +14,7 @@ from passes import PASSES, each_dtype, each_pass
 
 import fastact
 from fastact import benchmarks
-from fastact.benchmarks import accuracy, cases, networks, peers, report, runner, timing, yardsticks
+from fastact.benchmarks import accuracy, cases, networks, peers, report, runner, timing, worker, yardsticks
 from fastact.benchmarks.cases import KI
 
 ENVIRONMENT = {**os.environ, "PYTHONWARNINGS": "error"}
@@ -138,6 +138,30 @@ def test_statements_compute_the_pass(library, rng):
                 for name, array in zip(inputs.arrays, arrays, strict=True):
                     assert np.array_equal(inputs.arrays[name], array), f"{contestant.statement} changed {name}"
     assert tried > 0
+
+
+def test_arrays_start_at_a_page():
+    """Inputs, outputs and what statements need beside them: the time does not depend on where NumPy puts an array."""
+    for layout in cases.LAYOUTS:
+        case = cases.Case("layout", "relu_backward", "float32", "into", 4 * KI, layout, 1, "")
+        inputs = worker.inputs_of(case)
+        for array in (*inputs.arrays.values(), inputs.out, peers.full((3, 5), 1, "f8")):
+            assert array.ctypes.data % 4096 == 0, layout
+
+
+@pytest.mark.parametrize("size", [1, KI])
+def test_a_wrong_slope_shows_in_one_element(size):
+    """Leaky ReLU of a positive number is right for every slope; the check takes more numbers."""
+
+    class Wrong(peers.Library):
+        name = package = "numpy"
+        ways = {"leaky_relu": peers.Way(into="np.maximum(x, 0.0100001 * x, out=out)")}  # noqa: RUF012
+
+    case = cases.Case("call", "leaky_relu", "float64", "into", size, "contiguous", 1, "")
+    inputs = worker.inputs_of(case)
+    probe = worker.probe_of(case, inputs)
+    assert "wrong by up to" in Wrong(1).fault(probe, "into")
+    assert peers.NumPy(1).fault(probe, "into") is None
 
 
 def test_a_library_that_cannot_be_held_is_left_out():
@@ -393,7 +417,7 @@ def test_interrupted(tmp_path):
     ("arguments", "status", "words"),
     [
         (["--whole", "--smoke"], 2, "not allowed with argument"),
-        (["--output", "/proc/nowhere"], 1, "--output /proc/nowhere cannot be written to"),
+        (["--output", "/proc/nowhere"], 2, "--output /proc/nowhere cannot be written to"),
         (["--output"], 2, "expected one argument"),
     ],
 )

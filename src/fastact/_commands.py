@@ -6,6 +6,14 @@ import argparse
 class CommandError(Exception):
     """A command cannot do its work; the message is one line for standard error."""
 
+    status = 1
+
+
+class UsageError(CommandError):
+    """The command line asks for what cannot be."""
+
+    status = 2
+
 
 def integer(least, most=None):
     """Return a type for ``add_argument``: integers from ``least`` to ``most``."""

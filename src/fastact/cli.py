@@ -18,7 +18,7 @@ EXIT_STATUS = """\
 exit status:
   0    done
   1    the command failed; a line on standard error says why (an optional package is not installed, say)
-  2    the command line is wrong
+  2    the command line is wrong, or names what cannot be used
   130  interrupted (Ctrl-C)
   141  the reader of the output has gone away
 """
@@ -94,7 +94,7 @@ def main(arguments=None):
             sys.stdout.flush()
     except CommandError as error:
         print(f"fastact {arguments.command}: error: {error}", file=sys.stderr)
-        return 1
+        return error.status
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130

@@ -158,7 +158,7 @@ def _sigmoid(Z):
     np.negative(Z, out=Z)
     np.exp(Z, out=Z)
     Z += 1.0
-    np.reciprocal(Z, out=Z)
+    np.divide(1.0, Z, out=Z)
 
 
 def _sigmoid_backward(dY, Y):
@@ -190,7 +190,8 @@ def _leaky_relu(Z):
 
 
 def _leaky_relu_backward(dY, Y):
-    return np.where(Y > 0.0, dY, NEGATIVE_SLOPE * dY)
+    dY *= np.maximum(Y > 0.0, Y.dtype.type(NEGATIVE_SLOPE))  # np.where takes ten times as long
+    return dY
 
 
 NUMPY_PASSES = {

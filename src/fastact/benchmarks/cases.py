@@ -8,7 +8,7 @@ import numpy as np
 
 from fastact import _reference, available_isas
 from fastact.benchmarks.networks import NETWORKS
-from fastact.benchmarks.peers import ACTIVATIONS, OPERATIONS
+from fastact.benchmarks.peers import ACTIVATIONS, OPERATIONS, empty
 
 KI, MI = 2**10, 2**20
 DTYPES = ("float32", "float64")
@@ -107,17 +107,21 @@ def arrays(case):
     """
     rng = np.random.default_rng(0)
 
+    def repeated(numbers, size):
+        array = empty(size, case.dtype)
+        for start in range(0, size, MI):
+            array[start : start + MI] = numbers[: size - start]
+        return array
+
     def normal(scale):
         def fill(size):
-            numbers = rng.standard_normal(min(size, MI), np.float32) * np.float32(scale)
-            return np.resize(numbers.astype(case.dtype), size)
+            return repeated(rng.standard_normal(min(size, MI), np.float32) * np.float32(scale), size)
 
         return fill
 
     def outputs(size):
         x = normal(3)(min(size, MI))
-        y = getattr(_reference, case.operation.removesuffix("_backward"))(x)
-        return np.resize(y.astype(case.dtype), size)
+        return repeated(getattr(_reference, case.operation.removesuffix("_backward"))(x), size)
 
     layout = LAYOUTS[case.layout]
     if not case.operation.endswith("_backward"):

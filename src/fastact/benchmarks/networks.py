@@ -10,9 +10,10 @@ import numpy as np
 
 import fastact
 from fastact import _reference, nn
+from fastact.benchmarks import peers
 from fastact.benchmarks.peers import import_jax, import_torch
 from fastact.benchmarks.timing import Contestant
-from fastact.demo import LEARNING_RATE, MOMENTUM, NUMPY_PASSES, NumPyNetwork
+from fastact.demo import LEARNING_RATE, MOMENTUM, NumPyNetwork
 
 # Features of the input and of each layer's output -> rows of a batch.
 NETWORKS = {"64-32-32-10": 32, "784-256-256-10": 128, "784-512-512-10": 256, "1024-1024-1024-1024-10": 512}
@@ -44,16 +45,16 @@ def dense_forward(in_features, out_features, batch, activation, threads):
 
     fastact.set_num_threads(threads)
     ours = Contestant("fastact", "layer.forward(X)", {"layer": layer, "X": X})
-    peers = _installed((_numpy_dense, _torch_dense, _jax_dense), threads, layer, X)
+    others = _installed((_numpy_dense, _numpy_other_dense, _torch_dense, _jax_dense), threads, layer, X)
 
     X, W, b = (array.astype(np.float64) for array in (X, layer.W, layer.b))
     expected = getattr(_reference, activation)(X @ W + b)
     wrong = {}
-    for contestant in (ours, *peers):
-        result = np.asarray(_result(contestant, "Z"))
+    for contestant in (ours, *others):
+        result = np.asarray(_result(contestant, "out"))
         if not np.allclose(result, expected, rtol=1e-5, atol=2e-5):
             wrong[contestant.name] = f"wrong by up to {np.abs(result - expected).max():.1g}"
-    return ours, [peer for peer in peers if peer.name not in wrong], wrong
+    return ours, [other for other in others if other.name not in wrong], wrong
 
 
 def training_step(network_name, threads):
@@ -81,15 +82,15 @@ def training_step(network_name, threads):
     names["optimizer"] = nn.SGD(LEARNING_RATE, MOMENTUM)
     ours = Contestant("fastact", "model.train_on_batch(X, y, loss=loss, optimizer=optimizer)", names)
     makers = (_numpy_step, _torch_step, _jax_step, _sklearn_step)
-    peers = _installed(makers, threads, model, X, y)  # copy the weights, so before our first step
+    others = _installed(makers, threads, model, X, y)  # copy the weights, so before our first step
 
-    our_losses, *peer_losses = ([_number(_result(one, "loss")) for _ in range(3)] for one in (ours, *peers))
+    our_losses, *their_losses = ([_number(_result(one, "loss")) for _ in range(3)] for one in (ours, *others))
     wrong = {
-        peer.name: f"losses {np.round(losses, 5)}, not {np.round(our_losses, 5)}"
-        for peer, losses in zip(peers, peer_losses, strict=True)
+        other.name: f"losses {np.round(losses, 5)}, not {np.round(our_losses, 5)}"
+        for other, losses in zip(others, their_losses, strict=True)
         if not np.allclose(losses, our_losses, rtol=1e-4, atol=0.0)
     }
-    return ours, [peer for peer in peers if peer.name not in wrong], wrong
+    return ours, [other for other in others if other.name not in wrong], wrong
 
 
 def products(network_name):
@@ -131,13 +132,15 @@ def _problem(network_name):
 
 
 def _installed(makers, *arguments):
-    """Return the contestants of the libraries that are installed."""
+    """Return the contestants of the libraries that are installed and have a way to do it."""
     contestants = []
     for make in makers:
         try:
-            contestants.append(make(*arguments))
+            contestant = make(*arguments)
         except ImportError:  # `peers.load` gives the reason
             continue
+        if contestant is not None:
+            contestants.append(contestant)
     return contestants
 
 
@@ -152,10 +155,18 @@ def _number(value):
     return value.item() if hasattr(value, "item") else value
 
 
-def _numpy_dense(threads, layer, X):
-    Z = np.empty((len(X), layer.out_features), np.float32)
-    names = {"np": np, "X": X, "W": layer.W, "b": layer.b, "Z": Z, layer.activation: NUMPY_PASSES[layer.activation][0]}
-    return Contestant("numpy", f"np.matmul(X, W, out=Z); np.add(Z, b, out=Z); {layer.activation}(Z)", names)
+def _numpy_dense(threads, layer, X, library=peers.NumPy):
+    """``x`` is ``out``: the activation in place."""
+    inputs = peers.Inputs(layer.activation, np.zeros((len(X), layer.out_features), np.float32))
+    activation = library(threads).contestant(inputs, "inplace")
+    if activation is None:
+        return None
+    statement = f"np.matmul(X, W, out=out); np.add(out, b, out=out); {activation.statement}"
+    return Contestant(library.name, statement, {**activation.namespace, "X": X, "W": layer.W, "b": layer.b})
+
+
+def _numpy_other_dense(threads, layer, X):
+    return _numpy_dense(threads, layer, X, peers.NumPyOther)
 
 
 def _numpy_step(threads, model, X, y):

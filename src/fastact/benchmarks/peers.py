@@ -6,22 +6,45 @@ and ``y``, the output of the forward pass) is the input, ``out`` the array for t
 - ``into``: writes the result to ``out``; ``out`` is the input itself (``x`` or ``dy``) where a pass in place is timed.
 - ``inplace``: a way of its own to work in place.
 - ``new``: an expression whose value is a new array.
+
+A statement may also name arrays of the output's shape that are made before: ``scratch``, ``ones`` and ``zeros``.
 """
 
 import importlib
 import importlib.metadata
 import os
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 import fastact
+from fastact import _reference
 from fastact.benchmarks.timing import Contestant
 
 NEGATIVE_SLOPE = 0.01  # the default of fastact and of PyTorch
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu")
 OPERATIONS = tuple(a + kind for kind in ("", "_derivative", "_backward") for a in ACTIVATIONS)
 MODES = ("into", "inplace", "new")
+PAGE = 4096  # bytes
+# a result further from the reference than this (of results near 1) is wrong, and is not timed
+TOLERANCE = {"float32": 64 * 2.0**-24, "float64": 64 * 2.0**-53}
+
+
+def empty(shape, dtype):
+    """Return an array that starts at a page, as NumPy's own do not: 16 bytes further on a pass over vectors of 64 bytes
+    may take half as long again."""
+    dtype = np.dtype(dtype)
+    memory = np.empty(int(np.prod(shape)) * dtype.itemsize + PAGE, np.uint8)
+    start = -memory.ctypes.data % PAGE
+    return memory[start : start + memory.size - PAGE].view(dtype).reshape(shape)
+
+
+def full(shape, value, dtype):
+    """Return such an array, filled with a value."""
+    array = empty(shape, dtype)
+    array[...] = value
+    return array
 
 
 class Way(NamedTuple):
@@ -49,8 +72,15 @@ class Inputs:
         self.first = next(iter(self.arrays))
         self.shape = np.broadcast_shapes(*(array.shape for array in arrays))
         self.dtype = arrays[0].dtype
-        self.out = np.empty(self.shape, self.dtype)
+        self.out = empty(self.shape, self.dtype)
         self.original = None
+
+    @cached_property
+    def expected(self):
+        """Which elements are compared (of a large array both ends), and the float64 reference for them."""
+        size, most = self.out.size, 2**20
+        parts = slice(None) if size <= most else np.r_[:most, size - most : size]
+        return parts, getattr(_reference, self.operation)(*(array[parts] for array in self.arrays.values()))
 
     def names(self, mode):
         """Return the arrays by name: in place, the input is a copy that the output is too."""
@@ -98,15 +128,30 @@ class Library:
         if statement is None or not self.takes(inputs):
             return None
         names = inputs.names(mode)
-        one = np.ones(1, inputs.dtype)
-        scratch = {"scratch": np.empty(inputs.shape, inputs.dtype)} if "scratch" in statement else {}
-        namespace = {**self.names, **self.arrays({**names, **scratch, "one": one})}
-        return Contestant(self.name, statement, namespace)
+        names["one"] = np.ones(1, inputs.dtype)
+        for name, value in {"scratch": 0, "zeros": 0, "ones": 1}.items():
+            if name in statement:
+                names[name] = full(inputs.shape, value, inputs.dtype)
+        return Contestant(self.name, statement, {**self.names, **self.arrays(names)})
 
     def result(self, contestant, inputs, mode):
         """Run a contestant once and return its result as an ndarray."""
         value = contestant.run()
         return np.asarray(value) if mode == "new" else inputs.out
+
+    def fault(self, inputs, mode):
+        """Return what is wrong with the result for these inputs, or None if nothing is or the pass is missing."""
+        contestant = self.contestant(inputs, mode)
+        if contestant is None:
+            return None
+        got = self.result(contestant, inputs, mode)
+        if got.shape != inputs.shape or got.dtype != inputs.dtype:
+            return f"gives {got.dtype} of shape {got.shape}"
+        parts, want = inputs.expected
+        tolerance = TOLERANCE[inputs.dtype.name]
+        if np.allclose(got[parts], want, rtol=tolerance, atol=tolerance, equal_nan=True):
+            return None
+        return f"wrong by up to {np.max(np.abs(got[parts] - want)):.1g}"
 
 
 class Fastact(Library):
@@ -134,7 +179,7 @@ class NumPy(Library):
     """Passes over the whole array into `out`, the fewest that NumPy needs."""
 
     name = "numpy"
-    _sigmoid = "np.negative(x, out=out); np.exp(out, out=out); np.add(out, 1, out=out); np.reciprocal(out, out=out)"
+    _sigmoid = "np.negative(x, out=out); np.exp(out, out=out); np.add(out, 1, out=out); np.divide(1, out, out=out)"
     ways = {  # noqa: RUF012
         "sigmoid": Way(into=_sigmoid, new="1 / (1 + np.exp(-x))"),
         "tanh": Way(into="np.tanh(x, out=out)", new="np.tanh(x)"),
@@ -150,7 +195,8 @@ class NumPy(Library):
         ),
         "relu_derivative": Way(into="np.greater(x, 0, out=out, casting='unsafe')", new="(x > 0).astype(x.dtype)"),
         "leaky_relu_derivative": Way(
-            into="np.greater(x, 0, out=out, casting='unsafe'); np.maximum(out, one * 0.01, out=out)",
+            into="np.greater(x, 0, out=out, casting='unsafe'); np.multiply(out, 0.99, out=out); "
+            "np.add(out, 0.01, out=out)",
             new="np.where(x > 0, one, one * 0.01)",
         ),
         "sigmoid_backward": Way(
@@ -165,23 +211,35 @@ class NumPy(Library):
         ),
         "relu_backward": Way(into="np.multiply(dy, y > 0, out=out)", new="dy * (y > 0)"),
         "leaky_relu_backward": Way(
-            into="np.multiply(dy, 0.01, out=scratch); np.copyto(scratch, dy, where=y > 0); np.copyto(out, scratch)",
+            # where= and np.where, which look at one element at a time, take ten times as long
+            into="np.greater(y, 0, out=scratch, casting='unsafe'); np.multiply(scratch, 0.99, out=scratch); "
+            "np.add(scratch, 0.01, out=scratch); np.multiply(scratch, dy, out=out)",
             new="np.where(y > 0, dy, 0.01 * dy)",
         ),
     }
 
 
-class NumPyByTanh(Library):
-    """The sigmoid as a scaled tanh, which NumPy has vectorised: other speed, and no relative accuracy on the left."""
+class NumPyOther(Library):
+    """Second ways of NumPy, for the passes that have two of which neither is always the faster.
 
-    name = "numpy (tanh)"
+    The sigmoid as a scaled tanh, which NumPy has vectorised, but without relative accuracy on the left; and ReLU
+    against an array of zeros, which has a vector loop where a single zero has none, but moves half as much again.
+    """
+
+    name = "numpy (other)"
     package = "numpy"
     ways = {  # noqa: RUF012
         "sigmoid": Way(
             into="np.multiply(x, 0.5, out=out); np.tanh(out, out=out); np.multiply(out, 0.5, out=out); "
             "np.add(out, 0.5, out=out)",
             new="0.5 * np.tanh(0.5 * x) + 0.5",
-        )
+        ),
+        "sigmoid_derivative": Way(
+            into="np.multiply(x, 0.5, out=out); np.tanh(out, out=out); np.multiply(out, out, out=out); "
+            "np.subtract(1, out, out=out); np.multiply(out, 0.25, out=out)",
+            new="0.25 * (1 - np.tanh(0.5 * x) ** 2)",
+        ),
+        "relu": Way(into="np.maximum(x, zeros, out=out)", new="np.maximum(x, zeros)"),
     }
 
 
@@ -318,7 +376,7 @@ class PyTorch(Library):
         "sigmoid_derivative": _chain("torch.sigmoid(x, out=out)", "torch.addcmul(out, out, out, value=-1, out=out)"),
         "tanh_derivative": _chain("torch.tanh(x, out=out)", "torch.addcmul(one, out, out, value=-1, out=out)"),
         "relu_derivative": Way("torch.gt(x, 0, out=out)"),
-        "leaky_relu_derivative": _torch("torch.where(x > 0, one, one * 0.01"),
+        "leaky_relu_derivative": _aten_backward("leaky_relu", "ones, x, 0.01, False"),
         "sigmoid_backward": _aten_backward("sigmoid", "dy, y"),
         "tanh_backward": _aten_backward("tanh", "dy, y"),
         "relu_backward": _aten_backward("threshold", "dy, y, 0"),
@@ -487,7 +545,7 @@ class Thinc(Library):
         self.names["ops"] = importlib.import_module("thinc.api").NumpyOps()
 
 
-LIBRARIES = (Fastact, NumPy, NumPyByTanh, SciPy, NumExpr, Numba, PyTorch, OnnxRuntime, Jax, ScikitLearn, Thinc)
+LIBRARIES = (Fastact, NumPy, NumPyOther, SciPy, NumExpr, Numba, PyTorch, OnnxRuntime, Jax, ScikitLearn, Thinc)
 
 
 def load(threads, names=None, held=False):

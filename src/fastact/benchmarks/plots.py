@@ -16,7 +16,7 @@ from fastact.benchmarks.peers import OPERATIONS
 # no background; text and lines of a middle grey and middle tones have a contrast of 3.5 or more to white and to black
 TEXT = "#7a828b"
 COLORS = {
-    "fastact": "#e0503c", "numpy": "#3f83d6", "numpy (tanh)": "#7fa9d8", "scipy": "#2f9e7a", "numexpr": "#9a7b4f",
+    "fastact": "#e0503c", "numpy": "#3f83d6", "numpy (other)": "#7fa9d8", "scipy": "#2f9e7a", "numexpr": "#9a7b4f",
     "numba": "#8a70d6", "torch": "#c77d0a", "onnxruntime": "#d05fa5", "jax": "#1f98ad", "sklearn": "#7d9a2b",
     "thinc": "#8c8c8c",
 }  # fmt: skip
