@@ -31,4 +31,5 @@ def threads_kept():
     """No test leaves another number of threads behind."""
     before = fastact.get_num_threads()
     yield
-    fastact.set_num_threads(before)
+    if fastact.get_num_threads() != before:
+        fastact.set_num_threads(before)

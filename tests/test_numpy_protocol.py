@@ -149,6 +149,24 @@ def test_bfloat16(p):
 
 
 @installed("ml_dtypes")
+@each_pass
+@pytest.mark.parametrize("name", ["float8_e5m2", "float8_e4m3fn", "float8_e3m4", "int4", "uint2"])
+def test_other_types_of_ml_dtypes(p, name):
+    """5 types that NumPy would cast without a loss: arrays, scalars, each argument; TypeError, out as it was."""
+    ml_dtypes = importlib.import_module("ml_dtypes")
+    other = np.ones(3).astype(getattr(ml_dtypes, name))
+    fine = np.ones(3, F4)
+    for value in (other, other[0]):
+        for index, argument in enumerate(p.arguments):
+            arrays = [fine] * len(p.arguments)
+            arrays[index] = value
+            out = np.full(3, 7, F4)
+            with pytest.raises(TypeError, match=f"^{p}: {argument} has dtype {name}; wanted float16"):
+                p(*arrays, out=out)
+            assert (out == 7).all()
+
+
+@installed("ml_dtypes")
 def test_importing_imports_no_ml_dtypes():
     """A fresh Python: fastact leaves ml_dtypes alone, and takes its arrays when it is imported afterwards."""
     script = (

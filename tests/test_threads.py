@@ -12,7 +12,7 @@ import pytest
 from passes import F4, PASSES, assert_same_bits, each_dtype, each_pass, points
 
 import fastact
-from fastact import kernels
+from fastact import kernels, runtime
 
 # around a tile, and twice the grains, where a second thread comes in
 SIZES = [16383, 16384, 16385, 32769, 131071, 131072, 131073, 524287, 524288, 524289, 1_500_003]
@@ -199,6 +199,44 @@ def test_idle_threads_leave_the_processor():
         assert float(seconds) > 2e-3
 
 
+LIMITS = """
+import os, threading
+import numpy as np, fastact, threadpoolctl
+fastact.set_num_threads(3)
+x = np.random.default_rng(0).normal(0, 3, 1_000_000).astype("f4")
+want = fastact.tanh(x[:1000])
+def threads(): return len(os.listdir("/proc/self/task"))
+def call():
+    assert (fastact.tanh(x)[:1000] == want).all()
+before = threads()
+with threadpoolctl.threadpool_limits(1):
+    call()
+    print(fastact.get_num_threads(), threads() - before)
+    with fastact.num_threads(2):
+        print(fastact.get_num_threads())
+    other = threading.Thread(target=lambda: print(fastact.get_num_threads()))  # the limit is of one Python thread
+    other.start(); other.join()
+with threadpoolctl.threadpool_limits(2):
+    print(fastact.get_num_threads())
+    call()
+    print(threads() - before)
+call()
+print(fastact.get_num_threads(), threads() - before)
+with fastact.num_threads(2), threadpoolctl.threadpool_limits(1):
+    print(fastact.get_num_threads())
+print(*{library["user_api"] for library in threadpoolctl.threadpool_info() if "gomp" in library["filepath"]})
+"""
+
+
+@pytest.mark.skipif("libgomp" not in kernels.OPENMP_RUNTIME, reason=f"the build uses {kernels.OPENMP_RUNTIME}")
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="this system does not list a process's threads")
+def test_threadpoolctl():
+    """Limits of 1 and 2 below three threads: obeyed, and no thread started beyond them; num_threads(2) inside a limit,
+    and a limit inside that: the last word counts."""
+    pytest.importorskip("threadpoolctl", reason="threadpoolctl is not installed")
+    assert run(LIMITS, OMP_NUM_THREADS="4").split() == ["1", "0", "2", "3", "2", "1", "3", "2", "1", "openmp"]
+
+
 SHOW = "import fastact; print(fastact.get_num_threads())"
 
 
@@ -234,6 +272,40 @@ def test_affinity():
     """Held to one processor, a process starts with one thread."""
     script = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); " + SHOW
     assert run(script) == "1"
+
+
+def test_control_group(tmp_path):
+    """Version 1 and 2, quota on the process's own group, on one above, on both, on none, on a path that is not there;
+    and what the number of threads is then."""
+    def quota(membership, **files):
+        root = tmp_path / str(len(list(tmp_path.iterdir())))
+        root.mkdir()
+        (root / "membership").write_text(membership)
+        for name, text in files.items():
+            path = root / name.replace("__", "/").replace("_0_", ".")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return runtime._cgroup_quota(str(root), str(root / "membership"))
+
+    v2 = "0::/a/b\n"
+    assert quota(v2) is None
+    assert quota(v2, cpu_0_max="max 100000\n") is None
+    assert quota(v2, a__b__cpu_0_max="100000 100000\n") == 1.0
+    assert quota(v2, a__cpu_0_max="150000 100000\n", a__b__cpu_0_max="max 100000\n") == 1.5
+    assert quota(v2, a__cpu_0_max="50000 100000\n", a__b__cpu_0_max="300000 100000\n") == 0.5
+    assert quota(v2, cpu_0_max="200000 100000\n") == 2.0
+    v1 = "5:memory:/m\n4:cpu,cpuacct:/a\n"
+    assert quota(v1, cpu__a__cpu_0_cfs_quota_us="250000\n", cpu__a__cpu_0_cfs_period_us="100000\n") == 2.5
+    assert quota(v1, cpu__cpu_0_cfs_quota_us="-1\n", cpu__cpu_0_cfs_period_us="100000\n") is None
+    assert runtime._cgroup_quota(str(tmp_path), str(tmp_path / "nothing")) is None
+
+
+@pytest.mark.parametrize(("quota", "threads"), [(None, 8), (0.2, 1), (1.4, 1), (2.5, 3), (100.0, 8)])
+def test_a_quota_bounds_the_threads(quota, threads, monkeypatch):
+    """8 processors by affinity; the quota is rounded to the nearest whole thread, at least one."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(runtime, "_cgroup_quota", lambda: quota)
+    assert runtime._processors() == threads
 
 
 def progress_during(call, patience):

@@ -15,12 +15,21 @@ from fastact.activations import (
     tanh_backward,
     tanh_derivative,
 )
-from fastact.runtime import available_isas, get_isa, get_num_threads, num_threads, set_num_threads, show_config
+from fastact.runtime import (
+    available_isas,
+    get_include,
+    get_isa,
+    get_num_threads,
+    num_threads,
+    set_num_threads,
+    show_config,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "available_isas",
+    "get_include",
     "get_isa",
     "get_num_threads",
     "leaky_relu",

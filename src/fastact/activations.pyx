@@ -37,6 +37,7 @@ cnp.import_array()
 
 
 cdef extern from "numpy/arrayobject.h":
+    int NPY_USERDEF
     object PyArray_NewLikeArray(cnp.ndarray prototype, cnp.NPY_ORDER order, cnp.dtype dtype, int subok)
 
 
@@ -170,6 +171,9 @@ cdef object memory_of(int which, out):
 cdef object general(int which, tuple inputs, out, where, dtype, casting, order, subok):
     ufuncs.meet_bfloat16()
     ufunc = UFUNCS[which]
+    for value in inputs:
+        if is_other_user_type(value):  # NumPy would take an ml_dtypes.float8_e5m2 for a float16
+            raise TypeError(f"{ufunc.__name__}: {explain(which, inputs, None, None, None)}")
     if not (out is None or isinstance(out, (np.ndarray, tuple)) or is_foreign(out)):
         general(which, inputs, memory_of(which, out), where, dtype, casting, order, subok)
         return out  # the caller's own object, its memory written
@@ -201,7 +205,13 @@ cdef bint is_bfloat16(dtype):
 
 cdef bint is_float(dtype):
     """Whether the ufuncs have loops for this type."""
-    return dtype.kind == "f" and dtype.itemsize <= 8 or is_bfloat16(dtype)
+    return dtype.num in (cnp.NPY_FLOAT16, cnp.NPY_FLOAT32, cnp.NPY_FLOAT64) or is_bfloat16(dtype)
+
+
+cdef bint is_other_user_type(value):
+    """Whether these are numbers of a type that NumPy has been taught, but for bfloat16."""
+    return (isinstance(value, (np.ndarray, np.generic)) and value.dtype.num >= NPY_USERDEF
+            and not is_bfloat16(value.dtype))
 
 
 cdef bint is_foreign(value):
@@ -224,7 +234,7 @@ cdef object explain(int which, tuple inputs, out, dtype, casting):
             array = np.asarray(value)
         except ValueError:  # ragged lists
             return f"{name} cannot be made an array, got {type(value).__name__}; wanted numbers in a regular shape"
-        if array.dtype.kind not in "iub" and not is_float(array.dtype):
+        if not (array.dtype.num <= cnp.NPY_ULONGLONG or is_float(array.dtype)):  # bool, integers, floats
             return f"{name} has dtype {array.dtype}; wanted {wanted}"
         arrays.append(array)
     if dtype is not None:

@@ -1,4 +1,5 @@
-# The compiled kernels as other Cython code sees them.
+# The compiled kernels as other Cython code sees them: the functions at the end are for everyone, the rest is for
+# fastact itself and may change.
 
 from cython cimport floating
 
@@ -48,3 +49,22 @@ cdef void apply_parallel(
     int threads) noexcept nogil
 
 cdef int threads_for(int which, Py_ssize_t n) noexcept nogil
+
+
+# The twelve passes over contiguous arrays of float or double: GIL or not, on as many threads as are worth it and
+# `fastact.set_num_threads` allows. `out` may be an input itself. ValueError, and nothing written, for arrays of several
+# lengths, for an `out` that overlaps an input in part, and for a slope that is not finite (or negative, in
+# leaky_relu_backward).
+cdef int sigmoid(const floating[::1] x, floating[::1] out) except -1 nogil
+cdef int sigmoid_derivative(const floating[::1] x, floating[::1] out) except -1 nogil
+cdef int sigmoid_backward(const floating[::1] dy, const floating[::1] y, floating[::1] out) except -1 nogil
+cdef int tanh(const floating[::1] x, floating[::1] out) except -1 nogil
+cdef int tanh_derivative(const floating[::1] x, floating[::1] out) except -1 nogil
+cdef int tanh_backward(const floating[::1] dy, const floating[::1] y, floating[::1] out) except -1 nogil
+cdef int relu(const floating[::1] x, floating[::1] out) except -1 nogil
+cdef int relu_derivative(const floating[::1] x, floating[::1] out) except -1 nogil
+cdef int relu_backward(const floating[::1] dy, const floating[::1] y, floating[::1] out) except -1 nogil
+cdef int leaky_relu(const floating[::1] x, floating negative_slope, floating[::1] out) except -1 nogil
+cdef int leaky_relu_derivative(const floating[::1] x, floating negative_slope, floating[::1] out) except -1 nogil
+cdef int leaky_relu_backward(
+    const floating[::1] dy, const floating[::1] y, floating negative_slope, floating[::1] out) except -1 nogil

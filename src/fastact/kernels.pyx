@@ -2,9 +2,13 @@
 
 One pass over one array is one call of `apply` (this thread) or `apply_parallel` (typed memoryviews, OpenMP `prange`
 over tiles). An element's result depends on its own inputs alone, so how the work is cut changes no bit.
+
+Other Cython code says ``from fastact.kernels cimport sigmoid`` and calls the functions at the end, without the GIL if it
+likes; see ``examples/cython``.
 """
 
 from cython.parallel cimport prange
+from libc.math cimport INFINITY
 
 
 cdef extern from "simd/passes.h" nogil:
@@ -23,6 +27,8 @@ cdef extern from "openmp.h" nogil:
     const char *FASTACT_OPENMP_RUNTIME
     int FASTACT_HAS_OPENMP
     int fastact_thread_local_num_threads
+    int fastact_thread_local_openmp_num_threads
+    int omp_get_max_threads()
 
 
 OPENMP_RUNTIME = FASTACT_OPENMP_RUNTIME.decode()
@@ -42,6 +48,7 @@ cdef enum:
 pass_table = fastact_pass_table
 
 cdef int process_num_threads = 1
+cdef int process_openmp_num_threads = 1  # omp_get_max_threads() when that was set
 cdef bint forked = False
 
 
@@ -91,22 +98,23 @@ def get_num_threads():
     >>> fastact.get_num_threads() >= 1
     True
     """
-    if forked or not FASTACT_HAS_OPENMP:
-        return 1
-    return fastact_thread_local_num_threads or process_num_threads
+    return most_threads()
 
 
 def set_num_threads(int n):
     """Set the process's number of threads (checked by `fastact.runtime`)."""
-    global process_num_threads
+    global process_num_threads, process_openmp_num_threads
     process_num_threads = n
+    process_openmp_num_threads = omp_get_max_threads()
 
 
-def swap_thread_local(int n):
-    """Set this Python thread's own number of threads (0: none of its own) and return what it was."""
-    global fastact_thread_local_num_threads
-    previous = fastact_thread_local_num_threads
+def swap_thread_local(int n, int openmp=0):
+    """Set this Python thread's own number of threads (0: none of its own) and what OpenMP's was then (0: what it is
+    now); return what both were."""
+    global fastact_thread_local_num_threads, fastact_thread_local_openmp_num_threads
+    previous = fastact_thread_local_num_threads, fastact_thread_local_openmp_num_threads
     fastact_thread_local_num_threads = n
+    fastact_thread_local_openmp_num_threads = openmp or omp_get_max_threads()
     return previous
 
 
@@ -121,17 +129,27 @@ def is_forked():
     return bool(forked)
 
 
-cdef int threads_for(int which, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t grain = GRAIN_SELECT
-    cdef Py_ssize_t threads = process_num_threads
-    if which == FASTACT_sigmoid or which == FASTACT_sigmoid_derivative or \
-            which == FASTACT_tanh or which == FASTACT_tanh_derivative:
-        grain = GRAIN_TRANSCENDENTAL
-    if n < 2 * grain or forked or not FASTACT_HAS_OPENMP:
+cdef int most_threads() noexcept nogil:
+    cdef int threads = process_num_threads
+    cdef int openmp_then = process_openmp_num_threads
+    cdef int openmp = omp_get_max_threads()
+    if forked or not FASTACT_HAS_OPENMP:
         return 1
     if fastact_thread_local_num_threads > 0:
         threads = fastact_thread_local_num_threads
-    return <int>min(threads, n // grain)
+        openmp_then = fastact_thread_local_openmp_num_threads
+    # who has since held OpenMP itself to fewer threads, as threadpoolctl does, is obeyed: the last word counts
+    return min(threads, openmp) if openmp != openmp_then else threads
+
+
+cdef int threads_for(int which, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t grain = GRAIN_SELECT
+    if which == FASTACT_sigmoid or which == FASTACT_sigmoid_derivative or \
+            which == FASTACT_tanh or which == FASTACT_tanh_derivative:
+        grain = GRAIN_TRANSCENDENTAL
+    if n < 2 * grain:
+        return 1
+    return <int>min(<Py_ssize_t>most_threads(), n // grain)
 
 
 cdef void apply(
@@ -153,3 +171,85 @@ cdef void apply_parallel(
     cdef Py_ssize_t t
     for t in prange(tiles, num_threads=threads, schedule="static"):
         apply(which, &a[t * TILE], &b[t * TILE], &slope, 0, &out[t * TILE], min(TILE, n - t * TILE))
+
+
+# ---------------------------------------------------------------------------------------- for other Cython code
+
+cdef int refuse(int which, const char *problem) except -1 with gil:
+    raise ValueError(f"fastact.kernels.{pass_table[which].name.decode()}: {problem.decode()}")
+
+
+cdef inline bint partly_overlaps(const void *a, const void *b, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t distance = <const char *> a - <const char *> b
+    return distance != 0 and -size < distance < size
+
+
+cdef int pass_over(
+        int which, const floating[::1] a, const floating[::1] b, floating slope, floating[::1] out) except -1 nogil:
+    """One pass on as many threads as are worth it, its arguments checked."""
+    cdef Py_ssize_t n = out.shape[0]
+    cdef int threads = threads_for(which, n)
+    if a.shape[0] != n or b.shape[0] != n:
+        refuse(which, "the arrays must have one length")
+    if not -INFINITY < slope < INFINITY:
+        refuse(which, "negative_slope must be finite")
+    if which == FASTACT_leaky_relu_backward and slope < 0:
+        refuse(which, "negative_slope must not be negative: the output no longer tells the input's sign")
+    if n == 0:
+        return 0
+    if partly_overlaps(&a[0], &out[0], n * sizeof(floating)) or partly_overlaps(&b[0], &out[0], n * sizeof(floating)):
+        refuse(which, "out must be one of the arrays or lie apart from both")
+    if threads > 1:
+        apply_parallel(which, a, b, slope, out, threads)
+    else:
+        apply(which, &a[0], &b[0], &slope, 0, &out[0], n)
+    return 0
+
+
+cdef int sigmoid(const floating[::1] x, floating[::1] out) except -1 nogil:
+    return pass_over(FASTACT_sigmoid, x, x, 0, out)
+
+
+cdef int sigmoid_derivative(const floating[::1] x, floating[::1] out) except -1 nogil:
+    return pass_over(FASTACT_sigmoid_derivative, x, x, 0, out)
+
+
+cdef int sigmoid_backward(const floating[::1] dy, const floating[::1] y, floating[::1] out) except -1 nogil:
+    return pass_over(FASTACT_sigmoid_backward, dy, y, 0, out)
+
+
+cdef int tanh(const floating[::1] x, floating[::1] out) except -1 nogil:
+    return pass_over(FASTACT_tanh, x, x, 0, out)
+
+
+cdef int tanh_derivative(const floating[::1] x, floating[::1] out) except -1 nogil:
+    return pass_over(FASTACT_tanh_derivative, x, x, 0, out)
+
+
+cdef int tanh_backward(const floating[::1] dy, const floating[::1] y, floating[::1] out) except -1 nogil:
+    return pass_over(FASTACT_tanh_backward, dy, y, 0, out)
+
+
+cdef int relu(const floating[::1] x, floating[::1] out) except -1 nogil:
+    return pass_over(FASTACT_relu, x, x, 0, out)
+
+
+cdef int relu_derivative(const floating[::1] x, floating[::1] out) except -1 nogil:
+    return pass_over(FASTACT_relu_derivative, x, x, 0, out)
+
+
+cdef int relu_backward(const floating[::1] dy, const floating[::1] y, floating[::1] out) except -1 nogil:
+    return pass_over(FASTACT_relu_backward, dy, y, 0, out)
+
+
+cdef int leaky_relu(const floating[::1] x, floating negative_slope, floating[::1] out) except -1 nogil:
+    return pass_over(FASTACT_leaky_relu, x, x, negative_slope, out)
+
+
+cdef int leaky_relu_derivative(const floating[::1] x, floating negative_slope, floating[::1] out) except -1 nogil:
+    return pass_over(FASTACT_leaky_relu_derivative, x, x, negative_slope, out)
+
+
+cdef int leaky_relu_backward(
+        const floating[::1] dy, const floating[::1] y, floating negative_slope, floating[::1] out) except -1 nogil:
+    return pass_over(FASTACT_leaky_relu_backward, dy, y, negative_slope, out)

@@ -1,4 +1,4 @@
-/* What the build found of OpenMP, as a string for show_config. */
+/* What the build found of OpenMP, as a string for show_config; and how many threads its runtime is held to. */
 #ifndef FASTACT_OPENMP_H
 #define FASTACT_OPENMP_H
 
@@ -8,6 +8,7 @@
 #ifndef _OPENMP
 #define FASTACT_OPENMP_RUNTIME "none (built without OpenMP)"
 #define FASTACT_HAS_OPENMP 0
+#define omp_get_max_threads() 1
 #elif defined(__clang__)
 #define FASTACT_OPENMP_RUNTIME "libomp (OpenMP " FASTACT_STRING(_OPENMP) ")"
 #define FASTACT_HAS_OPENMP 1
@@ -19,6 +20,10 @@
 #define FASTACT_HAS_OPENMP 1
 #endif
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
 #if defined(_MSC_VER)
 #define FASTACT_THREAD_LOCAL __declspec(thread)
 #else
@@ -27,5 +32,7 @@
 
 /* The team size that `with num_threads(n)` asks for in this Python thread; 0: the process's own setting. */
 static FASTACT_THREAD_LOCAL int fastact_thread_local_num_threads = 0;
+/* omp_get_max_threads() when that was asked for. */
+static FASTACT_THREAD_LOCAL int fastact_thread_local_openmp_num_threads = 0;
 
 #endif

@@ -4,22 +4,26 @@ import contextlib
 import operator
 import os
 import platform
-from pathlib import Path
+from collections.abc import Iterator
+from typing import SupportsIndex
 
 import numpy as np
 
 from fastact import kernels
 from fastact.kernels import available_isas, get_isa, get_num_threads
 
-__all__ = ["available_isas", "get_isa", "get_num_threads", "num_threads", "set_num_threads", "show_config"]
+__all__ = [
+    "available_isas", "get_include", "get_isa", "get_num_threads", "num_threads", "set_num_threads", "show_config",
+]  # fmt: skip
 
 MOST_THREADS = 1024
 
 
-def set_num_threads(n):
+def set_num_threads(n: SupportsIndex) -> None:
     """Set how many threads a long call may use, for the whole process.
 
-    A forked child stays on one thread whatever is set: OpenMP's threads do not survive a fork.
+    A forked child stays on one thread whatever is set: OpenMP's threads do not survive a fork. A limit that is set in
+    OpenMP itself afterwards, by ``threadpoolctl.threadpool_limits`` for one, holds as well.
 
     Parameters
     ----------
@@ -46,7 +50,7 @@ def set_num_threads(n):
 
 
 @contextlib.contextmanager
-def num_threads(n):
+def num_threads(n: SupportsIndex) -> Iterator[None]:
     """Within the block, calls from this Python thread may use `n` threads; other Python threads are not affected.
 
     Parameters
@@ -72,10 +76,27 @@ def num_threads(n):
     try:
         yield
     finally:
-        kernels.swap_thread_local(previous)
+        kernels.swap_thread_local(*previous)
 
 
-def show_config():
+def get_include() -> str:
+    """Return the folder of the C headers that Cython code which cimports `fastact.kernels` is compiled with.
+
+    Returns
+    -------
+    str
+        For ``include_dirs`` of an extension; ``examples/cython`` has a whole one.
+
+    Examples
+    --------
+    >>> import os, fastact
+    >>> os.path.isfile(os.path.join(fastact.get_include(), "kernels.pxd"))
+    True
+    """
+    return os.path.dirname(os.path.abspath(__file__))
+
+
+def show_config() -> None:
     """Print version, instruction set, threads, OpenMP runtime, NumPy and BLAS, and what would make it faster.
 
     Examples
@@ -130,17 +151,36 @@ def _processors():
     return count if quota is None else max(1, min(count, int(quota + 0.5)))
 
 
-def _cgroup_quota(root=Path("/sys/fs/cgroup")):
-    """Processors' worth of time the control group allows, or None where it sets no limit."""
+def _cgroup_quota(root="/sys/fs/cgroup", membership="/proc/self/cgroup"):
+    """Processors' worth of time that the control groups allow, this process's own and those above it; None for no
+    limit."""
+    quotas = []
     try:
-        return _ratio(*(root / "cpu.max").read_text().split())  # version 2
-    except (OSError, ValueError, TypeError):
-        pass
-    try:
-        folder = root / "cpu"  # version 1
-        return _ratio((folder / "cpu.cfs_quota_us").read_text(), (folder / "cpu.cfs_period_us").read_text())
-    except (OSError, ValueError):
+        lines = _read(membership).splitlines()
+    except OSError:
         return None
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        while True:
+            try:
+                if controllers:  # version 1
+                    folder = f"{root}/cpu{path}"
+                    quotas.append(_ratio(_read(f"{folder}/cpu.cfs_quota_us"), _read(f"{folder}/cpu.cfs_period_us")))
+                else:
+                    quotas.append(_ratio(*_read(f"{root}{path}/cpu.max").split()))
+            except OSError:  # in a container the path may be the host's
+                pass
+            if path == "/":
+                break
+            path = os.path.dirname(path)
+    return min(filter(None, quotas), default=None)
+
+
+def _read(path):
+    with open(path) as lines:  # pathlib takes as long to import as all of fastact
+        return lines.read()
 
 
 def _ratio(quota, period):
@@ -159,7 +199,7 @@ def _threads_source():
 def processor_name():
     """The processor's name as the operating system gives it."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in _read("/proc/cpuinfo").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     except OSError:
