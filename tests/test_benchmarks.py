@@ -33,7 +33,8 @@ def test_samples_are_taken_in_turn():
     contestants = [timing.Contestant(name, f"log.append('{name}')", {"log": log}) for name in ("ours", "a", "b")]
     timed = timing.compare(contestants[0], contestants[1:], rounds=2, sample_seconds=0)
     first = ["a", "a", "b", "b", "ours", "ours"]  # the call that compiles what compiles, and one that counts calls
-    assert log == [*first, "ours", "a", "ours", "b", "a", "ours", "b", "ours"]
+    samples = [*first, "ours", "a", "ours", "b", "a", "ours", "b", "ours"]
+    assert log == [name for name in samples for _ in ("not timed", "timed")]
     assert list(timed) == ["ours", "a", "b"] and timed["a"].rounds == 2
 
 
@@ -150,13 +151,10 @@ def test_arrays_start_at_a_page():
 
 
 @pytest.mark.parametrize("size", [1, KI])
-def test_a_wrong_slope_shows_in_one_element(size):
+def test_a_wrong_slope_shows_in_one_element(size, monkeypatch):
     """Leaky ReLU of a positive number is right for every slope; the check takes more numbers."""
 
-    class Wrong(peers.Library):
-        name = package = "numpy"
-        ways = {"leaky_relu": peers.Way(into="np.maximum(x, 0.0100001 * x, out=out)")}  # noqa: RUF012
-
+    monkeypatch.setattr(Wrong, "ways", {"leaky_relu": peers.Way(into="np.maximum(x, 0.0100001 * x, out=out)")})
     case = cases.Case("call", "leaky_relu", "float64", "into", size, "contiguous", 1, "")
     inputs = worker.inputs_of(case)
     probe = worker.probe_of(case, inputs)
@@ -167,6 +165,82 @@ def test_a_wrong_slope_shows_in_one_element(size):
 def test_a_library_that_cannot_be_held_is_left_out():
     _, absent = peers.load(1, names=["numpy"], held=True)
     assert absent == {"onnxruntime": "cannot be held to the instruction set"}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_every_library_has_the_same_threads(threads):
+    """As each library that can tell tells it; JAX takes its number when it is first imported."""
+    program = (
+        "import sys; from fastact.benchmarks import peers, runner; n = int(sys.argv[1]); peers.load(n)\n"
+        "import fastact, os; print('fastact', fastact.get_num_threads())\n"
+        "if 'torch' in sys.modules: print('torch', sys.modules['torch'].get_num_threads())\n"
+        "if 'numba' in sys.modules: print('numba', sys.modules['numba'].get_num_threads())\n"
+        "if 'numexpr' in sys.modules: print('numexpr', sys.modules['numexpr'].get_num_threads())\n"
+        "if 'jax' in sys.modules: print('jax', os.environ['NPROC'])\n"
+        "import threadpoolctl\n"
+        "for library in threadpoolctl.threadpool_info():\n"
+        "    if library['user_api'] == 'blas': print('blas', library['num_threads'])\n"
+    )
+    environment = runner.child_environment(fastact.available_isas()[0], threads, "/nowhere")
+    command = [sys.executable, "-c", program, str(threads)]
+    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    found = [line.split() for line in output.splitlines()]
+    assert ["fastact", str(threads)] in found
+    assert {number for _, number in found} == {str(threads)}, output
+
+
+@pytest.mark.parametrize(("error", "words"), [
+    (ImportError("No module named 'torch'"), "No module named 'torch'"),
+    (OSError("libc10.so: cannot open shared object file"), "cannot be loaded: OSError: libc10.so"),
+    (AttributeError("module 'numpy' has no attribute 'x'"), "cannot be loaded: AttributeError: module 'numpy'"),
+])  # fmt: skip
+def test_a_library_that_cannot_be_loaded_is_named(error, words, monkeypatch):
+    def broken(self, threads):
+        raise error
+
+    monkeypatch.setattr(peers.SciPy, "__init__", broken)
+    loaded, absent = peers.load(1, names=["scipy", "numpy"])
+    assert [library.name for library in loaded] == ["fastact", "numpy"]
+    assert list(absent) == ["scipy"] and words in absent["scipy"]
+
+
+class Wrong(peers.Library):
+    """Says it is NumPy; what it computes is up to the test."""
+
+    name = package = "numpy"
+
+
+@pytest.mark.parametrize(("statement", "words"), [
+    ("np.maximum(x, 0.0100001 * x, out=out)", "wrong by up to"),
+    ("np.maximum(x, nothing, out=out)", "fails: NameError: name 'nothing' is not defined"),
+    ("np.maximum(x, 0.01 * x, out=out)", None),
+])  # fmt: skip
+def test_what_is_wrong_is_not_timed(statement, words, monkeypatch):
+    """A wrong slope, an error, and what is right: only the last is among the contestants."""
+    monkeypatch.setattr(Wrong, "ways", {"leaky_relu": peers.Way(into=statement)})
+    case = cases.Case("cache", "leaky_relu", "float64", "into", KI, "contiguous", 1, "")
+    contestants, wrong, _ = worker._pass(case, [peers.Fastact(1), Wrong(1)])
+    assert [contestant.name for contestant in contestants] == ["fastact", *([] if words else ["numpy"])]
+    assert wrong.keys() == ({"numpy"} if words else set()) and (words or "") in wrong.get("numpy", "")
+
+
+def test_fastact_that_is_wrong_ends_the_run(monkeypatch):
+    monkeypatch.setattr(peers.Fastact, "ways", {"relu": peers.Way(into="np.maximum(x, 1, out=out)")})
+    with pytest.raises(worker.Rejected, match="fastact wrong by up to"):
+        worker._pass(cases.Case("cache", "relu", "float64", "into", KI, "contiguous", 1, ""), [peers.Fastact(1)])
+
+
+def test_yardsticks_of_cases():
+    """The streaming copy bounds what goes from array to array in main memory, the scale pass the rest; small arrays,
+    strided ones and new ones have no limit."""
+    case = cases.Case("memory", "relu", "float32", "into", 2**24, "contiguous", 1, "")
+    inputs = worker.inputs_of(case._replace(size=64 * KI))
+    for changed, name in [
+        ({}, "stream_copy"), ({"mode": "inplace"}, "scale"), ({"group": "cache", "size": 64 * KI}, "scale"),
+        ({"size": KI}, None), ({"layout": "transposed"}, None), ({"mode": "new"}, None),
+    ]:  # fmt: skip
+        limit = worker._yardstick(case._replace(**changed), inputs)
+        assert limit is None if name is None else f"yardsticks.{name}(" in limit.statement
 
 
 def test_a_library_that_is_missing_is_named(monkeypatch):
@@ -297,7 +371,12 @@ def test_the_whole_plan_leaves_nothing_out():
     levels = {case.level for case in chosen if case.group == "cache" and case.size == 64 * KI}
     assert levels == set(fastact.available_isas())
     assert {case.layout for case in chosen if case.group == "training"} == set(networks.NETWORKS)
-    assert {case.threads for case in chosen if case.group == "scaling"} == set(cases.thread_counts())
+    for threads in cases.thread_counts():
+        for operation in cases.SCALING_OPERATIONS:
+            for dtype in cases.DTYPES:
+                for size in cases.SCALING_SIZES:
+                    assert (operation, dtype, "into", size, threads) in {key[1:] for key in found}
+    assert len({case[1:] for case in chosen}) == len(chosen), "the same measured twice"
 
 
 # --- the report
@@ -320,7 +399,8 @@ def document():
     return {
         "format": runner.FORMAT, "kind": "quick", "command": "python -m fastact bench", "date": "2026-01-02",
         "machine": {"processor": "Abacus", "model": "", "processors": 2, "system": "Linux", "levels": ["avx2"]},
-        "versions": {"fastact": "1", "python": "3", "numpy": "2"}, "settings": {"points": 10}, "complete": False,
+        "versions": {"fastact": "1", "python": "3", "numpy": "2"}, "settings": {"points": 10, "rounds": 3},
+        "complete": False,
         "cases": 5, "seconds": 60.0,
         "environments": [{"level": "avx2", "threads": 1, "isa": "avx2", "versions": {"fastact": "1", "scipy": "9.9"},
                           "absent": {"thinc": "No module named 'thinc'"}, "gigaflops": 50.0}],
@@ -363,6 +443,39 @@ def test_the_report_says_where_fastact_loses(document):
     assert "ahead in 1, even" in text and "behind in 1" in text
     assert "0.50 (0.49–0.51)" in line_with(text, "`relu_backward` float32", "avx2", "NumPy")
     assert "behind in 1." in report.summary(document)
+
+
+@pytest.mark.parametrize(("low", "high", "place"), [
+    (1.006, 1.2, 0), (1.004, 1.2, 1), (0.9, 1.0, 1), (0.9, 0.996, 1), (0.9, 0.994, 2), (0.98, 0.99, 2), (1.0, 1.0, 1),
+])  # fmt: skip
+def test_ahead_even_behind(document, low, high, place):
+    """By the quartiles, as they are printed."""
+    row = report.rows_of(document)[0]
+    row.times = {"fastact": {}, "numpy": {"ratio": {"median": (low + high) / 2, "low": low, "high": high}}}
+    assert [len(rows) for rows in report.split([row])] == [int(place == index) for index in range(3)]
+
+
+def test_few_rounds_are_said(document):
+    document["settings"]["rounds"] = 15
+    assert "2.00 (1.75–2.25; 3 rounds)" in report.markdown(document, {})
+
+
+def test_gain_from_threads(document):
+    """The sigmoid of 64 Ki on one thread and on two, fastact 4 times and SciPy once as fast."""
+    one = document["rows"][1]
+    two = {**one, "case": {**one["case"], "group": "scaling", "threads": 2},
+           "times": {"fastact": entry(2**16 * 0.0625e-9), "scipy": entry(2**16 * 2e-9, 32.0)}}  # fmt: skip
+    document["rows"].append(two)
+    text = report.markdown(document, {}).split("### The gain from threads")[1]
+    assert "| `sigmoid` | float32 | 64 Ki | 2 | 4.00 | 1.00 |" in text
+
+
+def test_a_library_missing_at_any_level_is_named(document):
+    """Held back at a lower instruction set is no news; missing there is."""
+    document["machine"]["levels"] = ["avx512", "avx2"]
+    document["environments"][0]["absent"] |= {"onnxruntime": peers.CANNOT_BE_HELD}
+    row = line_with(report.markdown(document, {}), "not installed")
+    assert "thinc (No module named" in row and "ONNX" not in row
 
 
 def test_files_of_a_report(document, tmp_path):
@@ -419,6 +532,7 @@ def test_interrupted(tmp_path):
         (["--whole", "--smoke"], 2, "not allowed with argument"),
         (["--output", "/proc/nowhere"], 2, "--output /proc/nowhere cannot be written to"),
         (["--output"], 2, "expected one argument"),
+        (["--output", ""], 2, "--output must name a folder"),
     ],
 )
 def test_bad_input_is_one_line(arguments, status, words):

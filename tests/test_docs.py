@@ -61,6 +61,11 @@ def test_readme_shows_the_report():
     assert len(rows) == 24
     report = (folder / "report.md").read_text(encoding="utf-8").splitlines()
     assert [row for row in rows if row not in report] == []
+    counts = re.search(r"each of (\d+) rows fastact is ahead in (\d+), .* in (\d+), and behind in (\d+)\. .*?"
+                       r"ratios\s+is (\d\.\d\d)\.", " ".join(report))  # fmt: skip
+    claim = re.search(r"all (\d+) comparisons fastact is ahead in\s+(\d+), even in (\d+) and behind in (\d+), and the"
+                      r"\s+median ratio is (\d\.\d\d)", text)  # fmt: skip
+    assert claim.groups() == counts.groups()
     plots = re.findall(r"\((bench/results/\S+\.svg)\)", text)
     assert plots and all((README.parent / plot).is_file() for plot in plots)
 

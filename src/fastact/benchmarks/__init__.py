@@ -5,6 +5,7 @@
 `report` and `plots` write what came out.
 """
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 DESCRIPTION = """\
 Time fastact beside the libraries that are installed (NumPy, SciPy, numexpr, Numba, PyTorch, ONNX Runtime, JAX,
 scikit-learn, thinc), in turn and on equal threads, check their results, and write a report: report.md, results.json
-and plots as SVG. Takes about two minutes; the whole report (--whole) about half an hour. Progress goes to standard
+and plots as SVG. Takes one or two minutes; the whole report (--whole) about half an hour. Progress goes to standard
 error. Ctrl-C ends it: what has been measured is written. The plots need Matplotlib: pip install "fastact[bench]".
 """
 
@@ -24,7 +25,6 @@ def add_arguments(parser):
     extent.add_argument("--smoke", action="store_true", help="a few small cases, to see that it works")
     parser.add_argument(
         "--output",
-        type=Path,
         metavar="DIR",
         help="where the report goes (bench/results/quick, whole or smoke); files of an earlier report are replaced",
     )
@@ -36,8 +36,8 @@ def run(arguments):
     from fastact.benchmarks.runner import Run
 
     kind = "whole" if arguments.whole else "smoke" if arguments.smoke else "quick"
-    folder = arguments.output or Path("bench", "results", kind)
-    report.check_folder(folder)
+    output = os.path.join("bench", "results", kind) if arguments.output is None else arguments.output
+    folder = report.check_folder(output)
     run = Run(kind, shlex.join(["python", *_program(), *sys.argv[1:]]))
     try:
         run.measure()
@@ -46,6 +46,8 @@ def run(arguments):
             report.write(run.document, folder)
             print(report.summary(run.document))
             print(f"\nThe report is in {folder / 'report.md'}.")
+        else:
+            print("Nothing has been measured; no report is written.")
 
 
 def _program():

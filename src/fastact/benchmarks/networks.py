@@ -45,11 +45,12 @@ def dense_forward(in_features, out_features, batch, activation, threads):
 
     fastact.set_num_threads(threads)
     ours = Contestant("fastact", "layer.forward(X)", {"layer": layer, "X": X})
-    others = _installed((_numpy_dense, _numpy_other_dense, _torch_dense, _jax_dense), threads, layer, X)
+    others, wrong = _contestants(
+        {"numpy": _numpy_dense, "numpy (other)": _numpy_other_dense, "torch": _torch_dense, "jax": _jax_dense},
+        threads, layer, X)  # fmt: skip
 
     X, W, b = (array.astype(np.float64) for array in (X, layer.W, layer.b))
     expected = getattr(_reference, activation)(X @ W + b)
-    wrong = {}
     for contestant in (ours, *others):
         result = np.asarray(_result(contestant, "out"))
         if not np.allclose(result, expected, rtol=1e-5, atol=2e-5):
@@ -81,11 +82,11 @@ def training_step(network_name, threads):
     names = {"model": model, "X": X, "y": y, "loss": nn.softmax_cross_entropy}
     names["optimizer"] = nn.SGD(LEARNING_RATE, MOMENTUM)
     ours = Contestant("fastact", "model.train_on_batch(X, y, loss=loss, optimizer=optimizer)", names)
-    makers = (_numpy_step, _torch_step, _jax_step, _sklearn_step)
-    others = _installed(makers, threads, model, X, y)  # copy the weights, so before our first step
+    makers = {"numpy": _numpy_step, "torch": _torch_step, "jax": _jax_step, "sklearn": _sklearn_step}
+    others, wrong = _contestants(makers, threads, model, X, y)  # they copy the weights, so before our first step
 
     our_losses, *their_losses = ([_number(_result(one, "loss")) for _ in range(3)] for one in (ours, *others))
-    wrong = {
+    wrong |= {
         other.name: f"losses {np.round(losses, 5)}, not {np.round(our_losses, 5)}"
         for other, losses in zip(others, their_losses, strict=True)
         if not np.allclose(losses, our_losses, rtol=1e-4, atol=0.0)
@@ -131,17 +132,20 @@ def _problem(network_name):
     return model, X, rng.integers(model.out_features, size=len(X))
 
 
-def _installed(makers, *arguments):
-    """Return the contestants of the libraries that are installed and have a way to do it."""
-    contestants = []
-    for make in makers:
+def _contestants(makers, *arguments):
+    """Return the contestants of the libraries that are installed and have a way to do it, and why others failed."""
+    contestants, wrong = [], {}
+    for name, make in makers.items():
         try:
             contestant = make(*arguments)
         except ImportError:  # `peers.load` gives the reason
             continue
+        except Exception as error:
+            wrong[name] = f"fails: {type(error).__name__}: {error}"
+            continue
         if contestant is not None:
             contestants.append(contestant)
-    return contestants
+    return contestants, wrong
 
 
 def _result(contestant, name):

@@ -26,6 +26,7 @@ NEGATIVE_SLOPE = 0.01  # the default of fastact and of PyTorch
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu")
 OPERATIONS = tuple(a + kind for kind in ("", "_derivative", "_backward") for a in ACTIVATIONS)
 MODES = ("into", "inplace", "new")
+CANNOT_BE_HELD = "cannot be held to the instruction set"
 PAGE = 4096  # bytes
 # a result further from the reference than this (of results near 1) is wrong, and is not timed
 TOLERANCE = {"float32": 64 * 2.0**-24, "float64": 64 * 2.0**-53}
@@ -141,10 +142,13 @@ class Library:
 
     def fault(self, inputs, mode):
         """Return what is wrong with the result for these inputs, or None if nothing is or the pass is missing."""
-        contestant = self.contestant(inputs, mode)
-        if contestant is None:
-            return None
-        got = self.result(contestant, inputs, mode)
+        try:
+            contestant = self.contestant(inputs, mode)
+            if contestant is None:
+                return None
+            got = self.result(contestant, inputs, mode)
+        except Exception as error:  # whatever a library raises, the others are measured
+            return f"fails: {_failure(error)}"
         if got.shape != inputs.shape or got.dtype != inputs.dtype:
             return f"gives {got.dtype} of shape {got.shape}"
         parts, want = inputs.expected
@@ -252,60 +256,66 @@ class SciPy(Library):
         self.names["expit"] = importlib.import_module("scipy.special").expit
 
 
+def _failure(error):
+    return f"{type(error).__name__}: {error}"
+
+
 def _numexpr(expression):
     return Way(into=f"numexpr.evaluate({expression!r}, out=out)", new=f"numexpr.evaluate({expression!r})")
 
 
 class NumExpr(Library):
     name = "numexpr"
-    # a Python float in an expression is a float64 and would make float32 arrays float64; c and one are of their type
+    # a Python float in an expression is a float64 and would make float32 arrays float64; c, one and zero are of theirs
     ways = {  # noqa: RUF012
         "sigmoid": _numexpr("1 / (1 + exp(-x))"),
         "tanh": _numexpr("tanh(x)"),
-        "relu": _numexpr("where(x < 0, 0 * one, x)"),
+        "relu": _numexpr("where(x < 0, zero, x)"),
         "leaky_relu": _numexpr("where(x > 0, x, c * x)"),
         "sigmoid_derivative": _numexpr("exp(-abs(x)) / (1 + exp(-abs(x)))**2"),
         "tanh_derivative": _numexpr("1 - tanh(x)**2"),
-        "relu_derivative": _numexpr("where(x > 0, one, 0 * one)"),
+        "relu_derivative": _numexpr("where(x > 0, one, zero)"),
         "leaky_relu_derivative": _numexpr("where(x > 0, one, c)"),
         "sigmoid_backward": _numexpr("dy * y * (1 - y)"),
         "tanh_backward": _numexpr("dy * (1 - y * y)"),
-        "relu_backward": _numexpr("where(y <= 0, 0 * one, dy)"),
+        "relu_backward": _numexpr("where(y <= 0, zero, dy)"),
         "leaky_relu_backward": _numexpr("where(y > 0, dy, c * dy)"),
     }
 
     def __init__(self, threads):
         super().__init__(threads)
-        self.names["numexpr"] = importlib.import_module("numexpr")
-        self.names["numexpr"].set_num_threads(threads)
+        numexpr = self.names["numexpr"] = importlib.import_module("numexpr")
+        numexpr.set_num_threads(threads)
+        self.version += "" if numexpr.use_vml else " (without VML)"
 
     def arrays(self, names):
         one = names["one"]
-        return {**names, "one": one[0], "c": one[0] * one.dtype.type(NEGATIVE_SLOPE)}
+        return {**names, "one": one[0], "zero": 0 * one[0], "c": one[0] * one.dtype.type(NEGATIVE_SLOPE)}
 
 
 class Numba(Library):
-    """A loop a pass, compiled by ``njit(parallel=True, fastmath=True)``."""
+    """A loop over vectors or matrices for each pass, compiled by ``njit(parallel=True, fastmath=True)``."""
 
     name = "numba"
-    takes = staticmethod(lambda inputs: len(inputs.shape) == 1)
+    takes = staticmethod(lambda inputs: len(inputs.shape) in (1, 2))
     ways = {  # noqa: RUF012
-        operation: Way(into=f"{operation}({inputs}, out)")
+        operation: Way(into=f"{operation}_into({inputs}, out)", new=f"{operation}({inputs})")
         for operation in OPERATIONS
         for inputs in ["dy, y" if operation.endswith("_backward") else "x"]
     }
-    # NaN does not survive fastmath; everything else is as users write it
+    # NaN does not survive fastmath; everything else is as users write it. The numbers are of the arrays' type: with a
+    # literal 1 Numba computes float32 in float64.
     bodies = {  # noqa: RUF012
-        "sigmoid": "1 / (1 + np.exp(-x))",
+        "sigmoid": "one / (one + np.exp(-x))",
         "tanh": "np.tanh(x)",
         "relu": "max(x, 0 * x)",
         "leaky_relu": "x if x > 0 else c * x",
-        "sigmoid_derivative": "np.exp(-abs(x)) / (1 + np.exp(-abs(x)))**2",
-        "tanh_derivative": "1 - np.tanh(x)**2",
-        "relu_derivative": "1 if x > 0 else 0",
-        "leaky_relu_derivative": "1 if x > 0 else c",
-        "sigmoid_backward": "dy * y * (1 - y)",
-        "tanh_backward": "dy * (1 - y * y)",
+        "sigmoid_derivative": "np.exp(-abs(x)) / (one + np.exp(-abs(x)))**2",
+        "tanh_derivative": "one - np.tanh(x)**2",
+        "relu_derivative": "one if x > 0 else 0 * one",
+        "leaky_relu_derivative": "one if x > 0 else c",
+        "sigmoid_backward": "dy * y * (one - y)",
+        "tanh_backward": "dy * (one - y * y)",
         "relu_backward": "dy if y > 0 else 0 * dy",
         "leaky_relu_backward": "dy if y > 0 else c * dy",
     }
@@ -314,27 +324,37 @@ class Numba(Library):
         super().__init__(threads)
         self._numba = importlib.import_module("numba")
         self._numba.set_num_threads(threads)
+        self._loops = {}
+        self.version += "" if self._numba.config.USING_SVML else " (without SVML)"
 
     def contestant(self, inputs, mode):
-        operation = inputs.operation
-        if operation not in self.names:
-            self.names[operation] = self._compiled(operation)
+        operation, dimensions = inputs.operation, len(inputs.shape)
+        if self.takes(inputs):
+            name = operation if mode == "new" else f"{operation}_into"
+            if (name, dimensions) not in self._loops:
+                self._loops[name, dimensions] = self._compiled(operation, name, dimensions)
+            self.names[name] = self._loops[name, dimensions]
         return super().contestant(inputs, mode)
 
-    def _compiled(self, operation):
-        names = ("dy", "y") if operation.endswith("_backward") else ("x",)
-        signature = ", ".join(f"{name}s" for name in names)
-        reads = "; ".join(f"{name} = {name}s[i]" for name in names)
-        source = (
-            f"def {operation}({signature}, out):\n"
-            f"    c = out.dtype.type({NEGATIVE_SLOPE})\n"
-            f"    for i in prange(out.size):\n"
-            f"        {reads}\n"
-            f"        out[i] = {self.bodies[operation]}\n"
-        )
+    def _compiled(self, operation, name, dimensions):
+        arrays = ("dy", "y") if operation.endswith("_backward") else ("x",)
+        index = ", ".join("ij"[:dimensions])
+        first = f"{arrays[0]}s"
+        signature = ", ".join([*(f"{array}s" for array in arrays), *(["out"] if name != operation else [])])
+        lines = [
+            f"def {name}({signature}):",
+            f"    out = np.empty_like({first})" if name == operation else "",
+            "    one = out.dtype.type(1)",
+            f"    c = out.dtype.type({NEGATIVE_SLOPE})",
+            "    for i in prange(out.shape[0]):",
+            "        for j in range(out.shape[1]):" if dimensions == 2 else "        if True:",
+            *(f"            {array} = {array}s[{index}]" for array in arrays),
+            f"            out[{index}] = {self.bodies[operation]}",
+            "    return out" if name == operation else "",
+        ]
         scope = {"np": np, "prange": self._numba.prange}
-        exec(source, scope)
-        return self._numba.njit(parallel=True, fastmath=True)(scope[operation])
+        exec("\n".join(lines), scope)
+        return self._numba.njit(parallel=True, fastmath=True)(scope[name])
 
 
 def import_torch(threads):
@@ -570,10 +590,12 @@ def load(threads, names=None, held=False):
     libraries, absent = [], {}
     for library in LIBRARIES:
         if held and not library.can_be_held:
-            absent[library.name] = "cannot be held to the instruction set"
+            absent[library.name] = CANNOT_BE_HELD
         elif names is None or library.name in names or library is Fastact:
             try:
                 libraries.append(library(threads))
             except ImportError as error:  # PackageNotFoundError is one too
                 absent[library.name] = str(error)
+            except Exception as error:  # broken in one of many ways, an OSError for a missing shared library first
+                absent[library.name] = f"cannot be loaded: {_failure(error)}"
     return libraries, absent

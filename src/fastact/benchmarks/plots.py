@@ -197,7 +197,8 @@ def _rooflines(document, rows):
     panels[0].set_ylabel("GFLOP/s, float32")
     text = (
         f"Roofline of fastact's float32 passes with `out=`, {level}, on {_machine(document)}: the slanted lines are "
-        "the loops that only move memory, the level ones NumPy's matrix product."
+        "the loops that only move memory, the level ones NumPy's matrix product (a pass that adds and multiplies "
+        "in units of their own may lie a little above)."
     )
     yield "roofline.svg", figure, text
 

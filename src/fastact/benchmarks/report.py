@@ -7,8 +7,8 @@ import statistics
 from pathlib import Path
 
 from fastact._commands import UsageError
-from fastact.benchmarks.cases import GROUPS, KI, elements
-from fastact.benchmarks.peers import LIBRARIES, OPERATIONS
+from fastact.benchmarks.cases import GROUPS, KI, SCALING_OPERATIONS, SCALING_SIZES, elements
+from fastact.benchmarks.peers import CANNOT_BE_HELD, LIBRARIES, OPERATIONS
 
 JSON, MARKDOWN = "results.json", "report.md"
 ORDER = [library.name for library in LIBRARIES]
@@ -24,16 +24,19 @@ NOTES = """\
 - Times are medians, in {unit}. Every peer takes its samples in turn with
   fastact (fastact, peer, fastact, peer, …; the other way round in every second round). A ratio is made from each such
   pair: peer's time over fastact's, so **above 1 fastact is faster**. The table gives the ratio to the fastest peer: the
-  median, and its quartiles in brackets.
+  median, its quartiles in brackets, and the number of rounds where they are fewer than {rounds} (long calls).
 - Behind a time stands the largest error in ULP on inputs of N(0, 3), and after a stroke the one in the tails where that
   is larger (results down to the subnormals; a result that is lost there is off by millions).
 - Share of the limit: the time of a loop that only moves the same bytes, over fastact's. In place, and in the caches,
   that loop multiplies an array by a number; out of place in main memory it copies with streaming stores. It moves two
-  arrays; for a backward pass its time counts one and a half times. Above 100 % the pass beats the loop.
+  arrays; for a backward pass its time counts one and a half times. Above 100 % the pass beats the loop. Below 64 Ki
+  elements the call itself takes most of the time of either, so none is given.
 - Every array starts at a page (networks: where its library puts it), so that all meet the caches in the same way.
 - In place a pass is applied again and again to its own result.
 - At an instruction set below the machine's best the libraries are held to it by their own variables; ONNX Runtime,
   which has none, is left out there. SciPy and numexpr are built for the baseline.
+- No entry: the library has no such function, or none for such arrays (ONNX Runtime, JAX and thinc take contiguous
+  arrays only, SciPy has a sigmoid only, scikit-learn works in place only).
 - JAX has no `out=`: there it makes a new array, and in place it donates its input. scikit-learn's functions work in
   place, on the output of the forward pass. Each process had the number of threads set by every library's own means.
 - NumPy, SciPy, scikit-learn and thinc compute these passes on one thread, whatever is set.
@@ -44,13 +47,16 @@ NOTES = """\
 
 
 def check_folder(folder):
-    """Make the folder of the report, before anything is measured.
+    """Make the folder of the report, before anything is measured, and return its path.
 
     Raises
     ------
     UsageError
         It cannot be made or written to.
     """
+    if not folder.strip():
+        raise UsageError("--output must name a folder, got an empty name")
+    folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".probe"
@@ -58,6 +64,7 @@ def check_folder(folder):
         probe.unlink()
     except OSError as error:
         raise UsageError(f"--output {folder} cannot be written to: {error.strerror}") from None
+    return folder
 
 
 def write(document, folder):
@@ -94,8 +101,9 @@ def _rounded(value):
 class Row:
     """A row of the results, with what the tables say of it."""
 
-    def __init__(self, entry, errors):
+    def __init__(self, entry, errors, most_rounds):
         self.case = entry["case"]
+        self.most_rounds = most_rounds
         self.times = {name: entry["times"][name] for name in ordered(entry["times"])}
         self.wrong = entry["wrong"]
         self.limit = entry.get("limit")
@@ -135,6 +143,13 @@ class Row:
         return self.times[self.best_peer]["ratio"] if self.best_peer else None
 
     @property
+    def spread(self):
+        """The ratio as it is printed."""
+        ratio, rounds = self.ratio, self.times[self.best_peer]["rounds"]
+        few = f"; {rounds} rounds" if rounds < self.most_rounds else ""
+        return f"{ratio['median']:.2f} ({ratio['low']:.2f}–{ratio['high']:.2f}{few})"
+
+    @property
     def arrays(self):
         """Arrays that a pass moves."""
         return 3 if self.case["operation"].endswith("_backward") else 2
@@ -160,7 +175,7 @@ def rows_of(document):
         for row in document["rows"]
         if "errors" in row
     }
-    return [Row(row, errors) for row in document["rows"] if "times" in row]
+    return [Row(row, errors, document["settings"]["rounds"]) for row in document["rows"] if "times" in row]
 
 
 def ordered(names):
@@ -246,13 +261,16 @@ def markdown(document, drawn):
         parts.append('Plots are drawn where Matplotlib is installed: `pip install "fastact[bench]"`.')
     elif drawn:
         parts.append("## Plots\n\n" + "\n\n".join(f"![{text}]({file})\n\n{text}" for file, text in drawn.items()))
-    parts.append("## How to read the tables\n\n" + NOTES.format(unit="nanoseconds an element (networks: milliseconds)"))
+    notes = NOTES.format(unit="nanoseconds an element (networks: milliseconds)", rounds=document["settings"]["rounds"])
+    parts.append("## How to read the tables\n\n" + notes)
     for group, title in GROUPS.items():
         if group == "accuracy":
             continue
         chosen = [row for row in rows if row.case["group"] == group]
         if chosen:
             parts.append(f"## {title}\n\n" + "\n\n".join(_tables(group, chosen)))
+        if group == "scaling":
+            parts.append(_speedups(rows))
     parts.append(_errors(document))
     parts.append(_limits(rows))
     parts.append(_statements(rows))
@@ -264,11 +282,12 @@ def _head(document):
     versions, absent = {}, {}
     for environment in environments:
         versions |= environment["versions"]
-        if environment["level"] == machine["levels"][0]:  # at lower ones some cannot be held, and the notes say so
-            absent |= environment["absent"]
+        # what cannot be held to a lower level is in the notes
+        absent |= {name: why for name, why in environment["absent"].items() if why != CANNOT_BE_HELD}
     versions = {name: versions[name] for name in ordered(versions) if name in NAMES and name != "numpy (other)"}
     levels = "; ".join(
-        f"fastact {found['isa']}" + (f", PyTorch {found['torch']}" if "torch" in found else "")
+        f"fastact {found['isa']}, NumPy {(found.get('numpy_features') or ['its baseline'])[-1]}"
+        + (f", PyTorch {found['torch']}" if "torch" in found else "")
         for found in {environment["level"]: environment for environment in environments}.values()
     )
     blas = next((found["blas"][0] for found in environments if found.get("blas")), "unknown")
@@ -301,7 +320,7 @@ def _standing(rows):
     )
     if behind:
         text += "\n\nBehind, the worst first:\n\n| what | fastest peer | ratio |\n| --- | --- | --- |\n"
-        text += "\n".join(f"| {row.title} | {NAMES[row.best_peer]} | {_spread(row.ratio)} |" for row in behind)
+        text += "\n".join(f"| {row.title} | {NAMES[row.best_peer]} | {row.spread} |" for row in behind)
     return text
 
 
@@ -346,7 +365,7 @@ def table(rows, libraries=None, errors=True):
         cells = [f"`{case['operation']}`" if case["operation"] != "step" else "step", case["dtype"]]
         cells += [size] if wide else []
         cells += [_cell(row, name, errors) for name in libraries]
-        cells += [f"**{_spread(row.ratio)}** {NAMES[row.best_peer]}" if row.ratio else ""]
+        cells += [f"**{row.spread}** {NAMES[row.best_peer]}" if row.ratio else ""]
         if limits:
             cells += ["" if row.share is None else f"{100 * row.share:.0f} %"]
         lines.append("| " + " | ".join(cells) + " |")
@@ -384,8 +403,32 @@ def _number(value):
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
-def _spread(ratio):
-    return f"{ratio['median']:.2f} ({ratio['low']:.2f}–{ratio['high']:.2f})"
+def _speedups(rows):
+    """How many times as fast every library is on several threads as on one."""
+    found = {}
+    for row in rows:
+        case = row.case
+        if case["operation"] in SCALING_OPERATIONS and case["size"] in SCALING_SIZES and case["mode"] == "into" \
+                and case["layout"] == "contiguous":  # fmt: skip
+            found.setdefault((case["operation"], case["dtype"], case["size"], case["level"]), {})[case["threads"]] = row
+    found = {key: by_threads for key, by_threads in found.items() if 1 in by_threads and len(by_threads) > 1}
+    if not found:
+        return ""
+    libraries = ordered({name for by_threads in found.values() for row in by_threads.values() for name in row.times})
+    head = ["pass", "type", "size", "threads", *(NAMES[name] for name in libraries)]
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for (operation, dtype, size, _), by_threads in sorted(found.items()):
+        one = by_threads[1]
+        for threads, row in sorted(by_threads.items()):
+            if threads > 1:
+                cells = [f"`{operation}`", dtype, elements(size), str(threads)]
+                cells += [f"{one.time(name) / row.time(name):.2f}" if name in one.times and name in row.times else ""
+                          for name in libraries]  # fmt: skip
+                lines.append("| " + " | ".join(cells) + " |")
+    return (
+        "### The gain from threads\n\nThe time on one thread over the time on several: medians of two processes, not "
+        "pairs. Rows of other sections count too.\n\n" + "\n".join(lines)
+    )
 
 
 def _errors(document):

@@ -5,6 +5,8 @@ import time
 import timeit
 from typing import NamedTuple
 
+LEAST_ROUNDS = 5
+
 
 class Contestant(NamedTuple):
     """One way to do the work that is compared.
@@ -66,12 +68,13 @@ class Timed(NamedTuple):
 class Clock:
     """Takes samples of one contestant.
 
-    A sample is as many calls as fill ``sample_seconds``, or one. Before it a pause lets the threads of the other
-    libraries, which wait for more work in a loop for a while, go to sleep; after a pause calls that are not timed wake
-    up those of this one, and give the system the time to put each on a processor of its own.
+    A sample is as many calls as fill ``sample_seconds``, or one. As many before it are not timed: they bring data and
+    code back into the caches. Where threads are at work, a pause before those lets the threads of the other libraries,
+    which wait for more work in a loop for a while, go to sleep; the calls that are not timed then wake up those of this
+    one, and give the system the time to put each on a processor of its own.
     """
 
-    WARM_UP = 5e-3  # seconds
+    WARM_UP = 5e-3  # seconds, after a pause
 
     def __init__(self, contestant, sample_seconds, pause):
         self._timer = timeit.Timer(contestant.statement, contestant.setup, globals=contestant.namespace)
@@ -87,9 +90,9 @@ class Clock:
             end = time.perf_counter() + self._pause
             while time.perf_counter() < end:
                 pass  # a thread that slept here would wake on the processor that one of its own team holds
-            seconds = 0.0
-            while seconds < self.WARM_UP:
-                seconds += self._timer.timeit(self.calls)
+        seconds = self._timer.timeit(self.calls)
+        while self._pause and seconds < self.WARM_UP:
+            seconds += self._timer.timeit(self.calls)
         return self._timer.timeit(self.calls) / self.calls
 
 
@@ -109,7 +112,7 @@ def compare(ours, peers, *, rounds, sample_seconds=1e-3, pause=0.0, most_seconds
     pause : float, optional
         Seconds of sleep before a sample.
     most_seconds : float, optional
-        No round begins after this time, but for the first three.
+        No round begins after this time, but for the first `LEAST_ROUNDS`.
 
     Returns
     -------
@@ -121,7 +124,7 @@ def compare(ours, peers, *, rounds, sample_seconds=1e-3, pause=0.0, most_seconds
     our_clock = Clock(ours, sample_seconds, pause)
     our_seconds, seconds, ratios = [], [[] for _ in peers], [[] for _ in peers]
     done = 0
-    while done < rounds and (done < 3 or time.perf_counter() - start < most_seconds):
+    while done < rounds and (done < LEAST_ROUNDS or time.perf_counter() - start < most_seconds):
         for index, clock in enumerate(clocks):
             if done % 2 == 0:
                 own, other = our_clock.sample(), clock.sample()
