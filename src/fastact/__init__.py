@@ -1,6 +1,5 @@
 """Activation functions for NumPy arrays: compiled, in place, exact, with a small network layer on top."""
 
-from fastact import _openmp  # noqa: F401 first: it loads the OpenMP runtime
 from fastact.activations import (
     leaky_relu,
     leaky_relu_backward,

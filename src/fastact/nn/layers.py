@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 import fastact
+from fastact import kernels
 from fastact.nn import _checks, initializers
 from fastact.nn._buffers import Buffers
 
@@ -16,6 +17,23 @@ DEFAULT_INITIALIZER = {
     "relu": "he_uniform",
     "leaky_relu": "he_uniform",
 }
+
+
+# After a pass on several threads OpenMP keeps the idle ones in a loop for some milliseconds, where they hold processors
+# that the next matrix product needs. Only a pass that takes longer than that is worth it: from LARGE elements on.
+SMALL, LARGE = 2**17, 2**24  # below SMALL no pass uses a second thread
+
+
+def _run(name, *arrays, out):
+    """Run a pass of fastact, on one thread unless it is a very long one."""
+    function = getattr(fastact, name)
+    if not SMALL <= out.size < LARGE:
+        return function(*arrays, out=out)
+    previous = kernels.swap_thread_local(1)
+    try:
+        return function(*arrays, out=out)
+    finally:
+        kernels.swap_thread_local(*previous)
 
 
 class Parameter(NamedTuple):
@@ -195,7 +213,7 @@ class Dense:
             self._Z = Z
             Y = self._buffers.rows("Y", rows, self.out_features, dtype=self.dtype)
         if self.activation is not None:
-            getattr(fastact, self.activation)(Z, *self._slope, out=Y)
+            _run(self.activation, Z, *self._slope, out=Y)
         self._Y = Y
         return Y
 
@@ -244,9 +262,9 @@ class Dense:
         if self._keeps_Z or not overwrite_dY:
             dZ = self._buffers.rows("dZ", len(dY), self.out_features, dtype=self.dtype)
         if self._keeps_Z:
-            fastact.leaky_relu_derivative(self._Z, *self._slope, out=dZ)
+            _run("leaky_relu_derivative", self._Z, *self._slope, out=dZ)
             return np.multiply(dZ, dY, out=dZ)
-        return getattr(fastact, self.activation + "_backward")(dY, self._Y, *self._slope, out=dZ)
+        return _run(f"{self.activation}_backward", dY, self._Y, *self._slope, out=dZ)
 
     @property
     def input(self):
