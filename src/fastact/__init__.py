@@ -1,6 +1,6 @@
 """Activation functions for NumPy arrays: compiled, in place, exact, with a small network layer on top."""
 
-from fastact import _openmp  # noqa: F401 first: it loads the OpenMP runtime
+from fastact import _openmp, ufuncs  # noqa: F401 _openmp first: it loads the OpenMP runtime
 from fastact.activations import (
     leaky_relu,
     leaky_relu_backward,
@@ -47,4 +47,5 @@ __all__ = [
     "tanh",
     "tanh_backward",
     "tanh_derivative",
+    "ufuncs",
 ]

@@ -227,7 +227,7 @@ class Dense:
     @overload
     def backward(self, dY: Floats, overwrite_dY: bool = False, input_gradient: bool = True) -> Floats | None: ...
 
-    def backward(self, dY, overwrite_dY=False, input_gradient=True):
+    def backward(self, dY: Floats, overwrite_dY: bool = False, input_gradient: bool = True) -> Floats | None:
         """Write ∂L/∂W into dW and ∂L/∂b into db, and return dX = ∂L/∂X; to be called after `forward`.
 
         Parameters
@@ -251,7 +251,7 @@ class Dense:
         TypeError, ValueError
             dY has another dtype or shape.
         """
-        if self._Y is None:
+        if self._X is None or self._Y is None:
             raise RuntimeError(f"backward needs a forward pass first: {self!r}")
         self._check_operand("dY", dY, self.out_features)
         if len(dY) != len(self._Y):
