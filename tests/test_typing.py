@@ -155,3 +155,12 @@ def test_there_are_annotations_to_check():
 def test_names_that_checkers_accept(literal, table):
     """Those that the tables know."""
     assert set(typing.get_args(literal)) == set(table)
+
+
+def test_annotations_load_nothing(folder):
+    """NumPy loads numpy.random when it is first named: importing fastact.nn must not."""
+    script = (
+        "import sys, numpy; before = set(sys.modules); import fastact.nn; "
+        "sys.exit(bool({'numpy.random', 'typing_extensions'} & (sys.modules.keys() - before)))"
+    )
+    assert run("-c", script, cwd=folder).returncode == 0

@@ -1,5 +1,7 @@
 """Mini-batches: rows of arrays, in an order of their own, as arrays of the model's type."""
 
+from __future__ import annotations  # np.random, which NumPy loads when it is first named, stands in them
+
 from collections.abc import Iterator
 from typing import Any
 

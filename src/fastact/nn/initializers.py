@@ -5,6 +5,8 @@ The draws are made in float64, so a float32 and a float64 model of the same seed
 to rounding. ``negative_slope`` is that of a leaky ReLU after the layer (0 for every other activation).
 """
 
+from __future__ import annotations  # np.random, which NumPy loads when it is first named, stands in them
+
 import math
 from collections.abc import Callable
 from typing import Any, Literal
@@ -15,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastact.nn import _checks
 from fastact.nn._types import Floats
 
-Initializer = Callable[[np.random.Generator, tuple[int, int], Any], ArrayLike]
+Initializer = Callable[["np.random.Generator", tuple[int, int], Any], ArrayLike]
 InitializerName = Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal"]
 
 

@@ -1,5 +1,7 @@
 """The fully connected layer: Y = φ(X W + b), and its gradients."""
 
+from __future__ import annotations  # np.random, which NumPy loads when it is first named, stands in them
+
 from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
@@ -182,7 +184,7 @@ class Dense:
         """Return the layer's parameters: W and b, each with its gradient."""
         return [Parameter("W", self.W, self.dW), Parameter("b", self.b, self.db)]
 
-    def astype(self, dtype: DTypeLike) -> "Dense":
+    def astype(self, dtype: DTypeLike) -> Dense:
         """Return a layer of the same settings and a copy of the same weights in another dtype."""
         twin = Dense(self.in_features, self.out_features, self.activation, self.negative_slope, self.init, dtype)
         if self.initialized:

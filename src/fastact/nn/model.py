@@ -1,5 +1,7 @@
 """A network of layers, one after the other, and its training."""
 
+from __future__ import annotations  # np.random, which NumPy loads when it is first named, stands in them
+
 import copy
 import math
 from collections.abc import Iterable, Mapping
@@ -450,7 +452,7 @@ class Sequential:
                     f"{name} is not finite after the last batch of epoch {epoch}. A lower learning rate may help."
                 )
 
-    def astype(self, dtype: DTypeLike) -> "Sequential":
+    def astype(self, dtype: DTypeLike) -> Sequential:
         """Return a copy of the model, weights and all, in another dtype."""
         model = Sequential([layer.astype(dtype) for layer in self.layers])
         model._rng = copy.deepcopy(self._rng)
