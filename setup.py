@@ -85,7 +85,10 @@ setup(
             extension("benchmarks.yardsticks"),
         ],
         language_level=3,
-        compiler_directives={"boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False},
+        compiler_directives={
+            "boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False,
+            "autotestdict": False,  # doctest finds the functions by itself, and would run their examples twice
+        },
     ),
     cmdclass={"build_ext": BuildKernels},
 )

@@ -49,7 +49,8 @@ def test_examples(name):
 
 def test_every_pass_has_an_example():
     """All functions of the package itself, the twelve passes among them."""
-    without = [n for n in fastact.__all__ if not any(name.endswith(f".{n}") for name in WITH_EXAMPLES)]
+    functions = [n for n in fastact.__all__ if callable(getattr(fastact, n))]
+    without = [n for n in functions if not any(name.endswith(f".{n}") for name in WITH_EXAMPLES)]
     assert without == []
 
 

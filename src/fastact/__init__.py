@@ -1,5 +1,6 @@
 """Activation functions for NumPy arrays: compiled, in place, exact, with a small network layer on top."""
 
+from fastact import ufuncs
 from fastact.activations import (
     leaky_relu,
     leaky_relu_backward,
@@ -46,4 +47,5 @@ __all__ = [
     "tanh",
     "tanh_backward",
     "tanh_derivative",
+    "ufuncs",
 ]

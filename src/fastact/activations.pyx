@@ -195,7 +195,7 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
         raise kind(f"{ufunc.__name__}: {problem}") from error
 
 
-DEFAULTS = dict(out=None, where=True, dtype=None, casting=SAME_KIND, order=KEEP, subok=True)
+cdef dict DEFAULTS = dict(out=None, where=True, dtype=None, casting=SAME_KIND, order=KEEP, subok=True)
 
 
 cdef bint is_bfloat16(dtype):

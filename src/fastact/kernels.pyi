@@ -1,3 +1,6 @@
+from typing import Any
+
+__pyx_capi__: dict[str, Any]  # what other Cython modules cimport
 OPENMP_RUNTIME: str
 HAS_OPENMP: bool
 

@@ -196,7 +196,7 @@ def _threads_source():
     return "set by the program" if get_num_threads() != _processors() else "the processors this process may use"
 
 
-def processor_name():
+def processor_name() -> str:
     """The processor's name as the operating system gives it."""
     try:
         for line in _read("/proc/cpuinfo").splitlines():

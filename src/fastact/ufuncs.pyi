@@ -1,5 +1,21 @@
 import numpy as np
 
+__all__ = [
+    "leaky_relu",
+    "leaky_relu_backward",
+    "leaky_relu_derivative",
+    "meet_bfloat16",
+    "relu",
+    "relu_backward",
+    "relu_derivative",
+    "sigmoid",
+    "sigmoid_backward",
+    "sigmoid_derivative",
+    "tanh",
+    "tanh_backward",
+    "tanh_derivative",
+]
+
 sigmoid: np.ufunc
 sigmoid_derivative: np.ufunc
 sigmoid_backward: np.ufunc

@@ -1,6 +1,9 @@
 """Arrays that are kept from one step to the next, so that a training step allocates none."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 
 class Buffers:
@@ -10,11 +13,11 @@ class Buffers:
     replaces it. The contents are whatever the last user of the name left.
     """
 
-    def __init__(self):
-        self._arrays = {}
-        self._views = {}
+    def __init__(self) -> None:
+        self._arrays: dict[Any, NDArray[Any]] = {}
+        self._views: dict[tuple[str, int], NDArray[Any]] = {}
 
-    def rows(self, name, count, *columns, dtype):
+    def rows(self, name: str, count: int, *columns: int, dtype: DTypeLike) -> NDArray[Any]:
         """Return the buffer ``name``, of shape (count, *columns) and C-contiguous."""
         view = self._views.get((name, count))
         if view is None:
@@ -25,7 +28,7 @@ class Buffers:
             view = self._views[name, count] = array[:count]
         return view
 
-    def multiples(self, step, count):
+    def multiples(self, step: int, count: int) -> NDArray[np.intp]:
         """Return 0, step, 2 step, …: ``count`` integers, to be read only."""
         name = ("multiples", step)
         array = self._arrays.get(name)

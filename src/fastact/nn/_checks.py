@@ -2,8 +2,10 @@
 
 import math
 import numbers
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 
 def choose(argument, name, table):
@@ -15,7 +17,7 @@ def choose(argument, name, table):
         raise ValueError(f"{argument} must be one of {names}; got {name!r}") from None
 
 
-def integer(argument, value, least=1):
+def integer(argument: str, value: object, least: int = 1) -> int:
     """Return ``value`` as an int of at least ``least``."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{argument} must be an integer, got {value!r} ({type(value).__name__})")
@@ -46,7 +48,7 @@ def float_type(dtype):
     return found
 
 
-def real_array(argument, values):
+def real_array(argument: str, values: ArrayLike) -> NDArray[Any]:
     """Return ``values`` as an array of floats, integers or booleans; a plain array is not copied."""
     try:
         array = np.asarray(values)
@@ -57,7 +59,7 @@ def real_array(argument, values):
     return array
 
 
-def real_matrix(argument, values, columns):
+def real_matrix(argument: str, values: ArrayLike, columns: int) -> NDArray[Any]:
     """Return ``values`` as a real array of shape (rows, ``columns``)."""
     array = real_array(argument, values)
     if array.ndim != 2 or array.shape[1] != columns:

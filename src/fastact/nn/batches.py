@@ -1,6 +1,12 @@
 """Mini-batches: rows of arrays, in an order of their own, as arrays of the model's type."""
 
+from __future__ import annotations  # np.random, which NumPy loads when it is first named, stands in them
+
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from fastact.nn._buffers import Buffers
 
@@ -8,7 +14,7 @@ from fastact.nn._buffers import Buffers
 class RowReader:
     """Rows of one array, converted to ``dtype``, in a buffer that is used again for every batch."""
 
-    def __init__(self, array, dtype):
+    def __init__(self, array: NDArray[Any], dtype: DTypeLike) -> None:
         self._array = array
         self._dtype = np.dtype(dtype)
         self._plain = array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
@@ -17,7 +23,7 @@ class RowReader:
     def _buffer(self, name, count, dtype):
         return self._buffers.rows(name, count, *self._array.shape[1:], dtype=dtype)
 
-    def slice(self, start, stop):
+    def slice(self, start: int, stop: int) -> NDArray[Any]:
         """Return rows start to stop - 1: a view of the array where it has the right type, to be read only."""
         rows = self._array[start:stop]
         if self._plain and rows.dtype == self._dtype:
@@ -26,7 +32,7 @@ class RowReader:
         np.copyto(converted, rows, casting="unsafe")
         return converted
 
-    def take(self, index):
+    def take(self, index: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows of the numbers ``index``."""
         converted = self._buffer("converted", len(index), self._dtype)
         if not self._plain:  # ndarray.take would first copy the whole array
@@ -47,7 +53,15 @@ class Batches:
     A pair's arrays are overwritten by the next.
     """
 
-    def __init__(self, X, dtype, targets, target_dtype, batch_size, rng=None):
+    def __init__(
+        self,
+        X: NDArray[Any],
+        dtype: DTypeLike,
+        targets: NDArray[Any],
+        target_dtype: DTypeLike,
+        batch_size: int,
+        rng: np.random.Generator | None = None,
+    ) -> None:
         self._rows = len(X)
         self._X = RowReader(X, dtype)
         self._targets = RowReader(targets, target_dtype)
@@ -55,10 +69,10 @@ class Batches:
         self._rng = rng
         self._order = np.arange(self._rows)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return -(-self._rows // self._batch_size)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         if self._rng is not None:
             self._order[:] = np.arange(self._rows)  # so that an order depends on the generator's state alone
             self._rng.shuffle(self._order)

@@ -3,9 +3,12 @@
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastact.nn import losses
 from fastact.nn._buffers import Buffers
+from fastact.nn.losses import Loss, LossName
+from fastact.nn.model import Sequential
 
 # Step of the differences, for inputs of a layer up to 1: the 4th-order formula's error h⁴ and the rounding of the
 # loss, 1e-16 / h, are both about 1e-13. The smaller steps are for entries where a step this long crosses a kink.
@@ -16,7 +19,7 @@ STEPS = (1e-3, 1e-4, 1e-5)
 RESOLVED = 1e-4
 
 
-def check_gradients(model, X, y, loss):
+def check_gradients(model: Sequential, X: ArrayLike, y: ArrayLike, loss: LossName | Loss) -> float:
     """Return the largest relative error of the gradients that the model's backward pass gives.
 
     Every entry w of every W and b is compared with the central difference of 4th order ::
@@ -83,6 +86,7 @@ def check_gradients(model, X, y, loss):
         return math.inf
     differences = []
     for layer in model.layers:
+        assert layer.input is not None  # a forward pass has been made
         # The loss bends with W as fast as the layer's inputs are large: the step is shortened by as much.
         for w, reach in (layer.W, max(1.0, float(np.abs(layer.input).max()))), (layer.b, 1.0):
             flat = w.reshape(-1)

@@ -5,11 +5,20 @@ The draws are made in float64, so a float32 and a float64 model of the same seed
 to rounding. ``negative_slope`` is that of a leaky ReLU after the layer (0 for every other activation).
 """
 
+from __future__ import annotations  # np.random, which NumPy loads when it is first named, stands in them
+
 import math
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fastact.nn import _checks
+from fastact.nn._types import Floats
+
+Initializer = Callable[["np.random.Generator", tuple[int, int], Any], ArrayLike]
+InitializerName = Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal"]
 
 
 def _uniform(rng, shape, variance):
@@ -29,7 +38,9 @@ def _he_variance(shape, negative_slope):
     return 2.0 / ((1.0 + float(np.mean(np.square(negative_slope)))) * shape[0])
 
 
-def glorot_uniform(rng, shape, negative_slope=0.0):
+def glorot_uniform(
+    rng: np.random.Generator, shape: tuple[int, int], negative_slope: float | Floats = 0.0
+) -> NDArray[np.float64]:
     """Uniform on [-l, l] with l = sqrt(6 / (fan_in + fan_out)): variance 2 / (fan_in + fan_out).
 
     Keeps the size of activations and gradients from layer to layer while φ′ is about 1 (tanh near 0).
@@ -62,7 +73,9 @@ def glorot_uniform(rng, shape, negative_slope=0.0):
     return _uniform(rng, shape, _glorot_variance(shape))
 
 
-def glorot_normal(rng, shape, negative_slope=0.0):
+def glorot_normal(
+    rng: np.random.Generator, shape: tuple[int, int], negative_slope: float | Floats = 0.0
+) -> NDArray[np.float64]:
     """Normal with mean 0 and variance 2 / (fan_in + fan_out); see `glorot_uniform`.
 
     Examples
@@ -75,7 +88,9 @@ def glorot_normal(rng, shape, negative_slope=0.0):
     return _normal(rng, shape, _glorot_variance(shape))
 
 
-def he_uniform(rng, shape, negative_slope=0.0):
+def he_uniform(
+    rng: np.random.Generator, shape: tuple[int, int], negative_slope: float | Floats = 0.0
+) -> NDArray[np.float64]:
     """Uniform on [-l, l] with l = sqrt(6 / ((1 + s²) fan_in)), s the negative slope: variance 2 / ((1 + s²) fan_in).
 
     Half of the inputs of a ReLU are cut off, which halves the second moment; the factor 2 makes up for it. A
@@ -108,7 +123,9 @@ def he_uniform(rng, shape, negative_slope=0.0):
     return _uniform(rng, shape, _he_variance(shape, negative_slope))
 
 
-def he_normal(rng, shape, negative_slope=0.0):
+def he_normal(
+    rng: np.random.Generator, shape: tuple[int, int], negative_slope: float | Floats = 0.0
+) -> NDArray[np.float64]:
     """Normal with mean 0 and variance 2 / ((1 + s²) fan_in), s the negative slope; see `he_uniform`.
 
     Examples
@@ -121,11 +138,11 @@ def he_normal(rng, shape, negative_slope=0.0):
     return _normal(rng, shape, _he_variance(shape, negative_slope))
 
 
-INITIALIZERS = {
+INITIALIZERS: dict[str, Initializer] = {
     function.__name__: function for function in (glorot_uniform, glorot_normal, he_uniform, he_normal)
 }
 
 
-def get(init):
+def get(init: InitializerName | Initializer) -> Initializer:
     """Return an initialiser by name; a function ``(rng, shape, negative_slope) -> array`` is returned as it is."""
     return init if callable(init) else _checks.choose("init", init, INITIALIZERS)

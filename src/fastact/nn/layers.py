@@ -1,16 +1,23 @@
 """The fully connected layer: Y = φ(X W + b), and its gradients."""
 
-from typing import NamedTuple
+from __future__ import annotations  # np.random, which NumPy loads when it is first named, stands in them
+
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import fastact
 from fastact import kernels
 from fastact.nn import _checks, initializers
 from fastact.nn._buffers import Buffers
+from fastact.nn._types import Floats, Integer
+from fastact.nn.initializers import Initializer, InitializerName
+
+Activation = Literal["sigmoid", "tanh", "relu", "leaky_relu"]
 
 # Activation after a layer -> initialiser that suits it.
-DEFAULT_INITIALIZER = {
+DEFAULT_INITIALIZER: dict[Activation | None, InitializerName] = {
     None: "glorot_uniform",
     "sigmoid": "glorot_uniform",
     "tanh": "glorot_uniform",
@@ -40,8 +47,8 @@ class Parameter(NamedTuple):
     """One array that is learnt, and the array that its gradient is written into."""
 
     name: str
-    value: np.ndarray
-    gradient: np.ndarray
+    value: Floats
+    gradient: Floats
 
 
 class Dense:
@@ -101,7 +108,21 @@ class Dense:
            [1.]], dtype=float32)
     """
 
-    def __init__(self, in_features, out_features, activation=None, negative_slope=0.01, init=None, dtype=np.float32):
+    dtype: np.dtype[np.floating[Any]]
+    negative_slope: float | Floats
+    init: InitializerName | Initializer
+    dW: Floats
+    db: Floats
+
+    def __init__(
+        self,
+        in_features: Integer,
+        out_features: Integer,
+        activation: Activation | None = None,
+        negative_slope: ArrayLike = 0.01,
+        init: InitializerName | Initializer | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
         self.in_features = _checks.integer("in_features", in_features)
         self.out_features = _checks.integer("out_features", out_features)
         default_init = _checks.choose("activation", activation, DEFAULT_INITIALIZER)
@@ -112,8 +133,12 @@ class Dense:
         initializers.get(self.init)
         self._slope = (self.negative_slope,) if activation == "leaky_relu" else ()
         self._keeps_Z = activation == "leaky_relu" and bool(np.any(self.negative_slope < 0))
-        self._W = self._b = self.dW = self.db = None
-        self._X = self._Y = self._Z = None
+        self._W: Floats | None = None
+        self._b: Floats | None = None
+        self.dW = self.db = None  # type: ignore[assignment]  # until there are weights
+        self._X: Floats | None = None
+        self._Y: Floats | None = None
+        self._Z: Floats | None = None
         self._buffers = Buffers()
 
     def _checked_slope(self, negative_slope):
@@ -128,32 +153,32 @@ class Dense:
             raise ValueError(f"negative_slope must be finite in {self.dtype}, got {negative_slope!r}")
         return float(slope) if slope.ndim == 0 else rounded
 
-    def initialize(self, rng):
+    def initialize(self, rng: np.random.Generator) -> None:
         """Draw W with the layer's initialiser from ``rng`` (a numpy.random.Generator) and set b to 0."""
         shape = (self.in_features, self.out_features)
         self.W = initializers.get(self.init)(rng, shape, self._slope[0] if self._slope else 0.0)
         self.b = np.zeros(self.out_features)
 
     @property
-    def initialized(self):
+    def initialized(self) -> bool:
         """Whether the layer has weights: drawn by `initialize`, or assigned."""
         return self._W is not None and self._b is not None
 
     @property
-    def W(self):
+    def W(self) -> Floats:
         return self._required(self._W, "W")
 
     @W.setter
-    def W(self, values):
+    def W(self, values: ArrayLike) -> None:
         self._W = self._filled(self._W, "W", values, (self.in_features, self.out_features))
         self.dW = np.zeros_like(self._W) if self.dW is None else self.dW
 
     @property
-    def b(self):
+    def b(self) -> Floats:
         return self._required(self._b, "b")
 
     @b.setter
-    def b(self, values):
+    def b(self, values: ArrayLike) -> None:
         self._b = self._filled(self._b, "b", values, (self.out_features,))
         self.db = np.zeros_like(self._b) if self.db is None else self.db
 
@@ -173,18 +198,18 @@ class Dense:
         array[...] = values
         return array
 
-    def parameters(self):
+    def parameters(self) -> list[Parameter]:
         """Return the layer's parameters: W and b, each with its gradient."""
         return [Parameter("W", self.W, self.dW), Parameter("b", self.b, self.db)]
 
-    def astype(self, dtype):
+    def astype(self, dtype: DTypeLike) -> Dense:
         """Return a layer of the same settings and a copy of the same weights in another dtype."""
         twin = Dense(self.in_features, self.out_features, self.activation, self.negative_slope, self.init, dtype)
         if self.initialized:
             twin.W, twin.b = self.W, self.b
         return twin
 
-    def forward(self, X):
+    def forward(self, X: Floats) -> Floats:
         """Return Y = φ(X W + b) and keep what `backward` needs.
 
         Parameters
@@ -217,7 +242,12 @@ class Dense:
         self._Y = Y
         return Y
 
-    def backward(self, dY, overwrite_dY=False, input_gradient=True):
+    @overload
+    def backward(self, dY: Floats, overwrite_dY: bool = False, input_gradient: Literal[True] = True) -> Floats: ...
+    @overload
+    def backward(self, dY: Floats, overwrite_dY: bool = False, input_gradient: bool = True) -> Floats | None: ...
+
+    def backward(self, dY: Floats, overwrite_dY: bool = False, input_gradient: bool = True) -> Floats | None:
         """Write ∂L/∂W into dW and ∂L/∂b into db, and return dX = ∂L/∂X; to be called after `forward`.
 
         Parameters
@@ -241,7 +271,7 @@ class Dense:
         TypeError, ValueError
             dY has another dtype or shape.
         """
-        if self._Y is None:
+        if self._X is None or self._Y is None:
             raise RuntimeError(f"backward needs a forward pass first: {self!r}")
         self._check_operand("dY", dY, self.out_features)
         if len(dY) != len(self._Y):
@@ -267,23 +297,25 @@ class Dense:
         return _run(f"{self.activation}_backward", dY, self._Y, *self._slope, out=dZ)
 
     @property
-    def input(self):
+    def input(self) -> Floats | None:
         """X of the last `forward`, None before it."""
         return self._X
 
     @property
-    def output(self):
+    def output(self) -> Floats | None:
         """Y of the last `forward`, None before it."""
         return self._Y
 
-    def active(self):
+    def active(self) -> NDArray[np.bool_] | None:
         """Return for the last `forward`, as a boolean array of the shape of Y, where the unit is active: Z > 0.
 
-        Only relu and leaky_relu have an inactive side; for the other activations the answer is None.
+        Only relu and leaky_relu have an inactive side; for the other activations, and before the first `forward`, the
+        answer is None.
         """
         if self.activation not in ("relu", "leaky_relu"):
             return None
-        return (self._Z if self._keeps_Z else self._Y) > 0
+        signed = self._Z if self._keeps_Z else self._Y
+        return None if signed is None else signed > 0
 
     def _check_operand(self, argument, array, columns):
         if array.dtype != self.dtype:

@@ -4,10 +4,16 @@ A loss is a row of `LOSSES`: it checks the targets once (`prepare`) and then, ba
 writes the gradient (`value_and_gradient`). A loss keeps no state; the buffers it needs come from the caller.
 """
 
+from typing import Any, Literal
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fastact.nn import _checks
 from fastact.nn._buffers import Buffers
+from fastact.nn._types import Floats
+
+LossName = Literal["softmax_cross_entropy", "mse"]
 
 
 class Loss:
@@ -21,29 +27,29 @@ class Loss:
         Name of a count of hits beside the loss ("accuracy"), where there is one.
     """
 
-    name = None
-    metric = None
+    name: str | None = None
+    metric: str | None = None
 
-    def prepare(self, argument, y, rows, columns, dtype):
+    def prepare(self, argument: str, y: ArrayLike, rows: int, columns: int, dtype: np.dtype[Any]) -> NDArray[Any]:
         """Check targets for outputs of shape (rows, columns) and return them as `value_and_gradient` wants them.
 
         ``argument`` is what error messages call the targets.
         """
         raise NotImplementedError
 
-    def target_dtype(self, dtype):
+    def target_dtype(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
         """Return the type of the targets of a batch for a model of type ``dtype``."""
         return dtype
 
-    def value_and_gradient(self, Y, targets, dY, buffers):
+    def value_and_gradient(self, Y: Floats, targets: NDArray[Any], dY: Floats, buffers: Buffers) -> float:
         """Return the loss of a batch as a float and write its gradient ∂L/∂Y into ``dY``."""
         raise NotImplementedError
 
-    def hits(self, Y, targets, buffers):
+    def hits(self, Y: Floats, targets: NDArray[Any], buffers: Buffers) -> int:
         """Return how many rows of the batch are right, for a loss with a `metric`."""
         raise NotImplementedError
 
-    def __call__(self, Y, targets):
+    def __call__(self, Y: ArrayLike, targets: ArrayLike) -> tuple[float, Floats]:
         """Return the loss and its gradient, for a training loop written by hand.
 
         Parameters
@@ -68,7 +74,8 @@ class Loss:
         if Y.ndim != 2 or Y.size == 0:
             raise ValueError(f"Y must have shape (rows, columns), not empty, got {Y.shape}")
         Y = np.ascontiguousarray(Y, dtype=np.float32 if Y.dtype == np.float32 else np.float64)
-        targets = self.prepare("targets", targets, *Y.shape, Y.dtype)
+        rows, columns = Y.shape
+        targets = self.prepare("targets", targets, rows, columns, Y.dtype)
         dY = np.empty_like(Y)
         value = self.value_and_gradient(Y, targets.astype(self.target_dtype(Y.dtype)), dY, Buffers())
         return value, dY
@@ -112,7 +119,7 @@ class SoftmaxCrossEntropy(Loss):
     name = "softmax_cross_entropy"
     metric = "accuracy"
 
-    def prepare(self, argument, y, rows, columns, dtype):
+    def prepare(self, argument: str, y: ArrayLike, rows: int, columns: int, dtype: np.dtype[Any]) -> NDArray[Any]:
         y = _checks.real_array(argument, y)
         _check_rows(argument, y, rows)
         if y.ndim == 2 and y.shape[1] == columns:
@@ -142,10 +149,10 @@ class SoftmaxCrossEntropy(Loss):
             raise ValueError(f"{argument} must be one-hot (a single 1 in each row), but {argument}[{row}] is {y[row]}")
         return labels
 
-    def target_dtype(self, dtype):
+    def target_dtype(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
         return np.dtype(np.intp)
 
-    def value_and_gradient(self, Y, targets, dY, buffers):
+    def value_and_gradient(self, Y: Floats, targets: NDArray[Any], dY: Floats, buffers: Buffers) -> float:
         rows, columns = Y.shape
         top = buffers.rows("row maximum", rows, 1, dtype=Y.dtype)
         total = buffers.rows("row sum", rows, 1, dtype=Y.dtype)
@@ -177,7 +184,7 @@ class SoftmaxCrossEntropy(Loss):
         gradient[place] = at_label
         return float(np.add.reduce(loss)) / rows
 
-    def hits(self, Y, targets, buffers):
+    def hits(self, Y: Floats, targets: NDArray[Any], buffers: Buffers) -> int:
         guess = buffers.rows("guess", len(Y), dtype=np.intp)
         right = buffers.rows("right", len(Y), dtype=np.bool_)
         Y.argmax(axis=1, out=guess)
@@ -208,7 +215,7 @@ class MeanSquaredError(Loss):
 
     name = "mse"
 
-    def prepare(self, argument, y, rows, columns, dtype):
+    def prepare(self, argument: str, y: ArrayLike, rows: int, columns: int, dtype: np.dtype[Any]) -> NDArray[Any]:
         y = _checks.real_array(argument, y)
         _check_rows(argument, y, rows)
         if y.ndim == 1 and columns == 1:
@@ -218,7 +225,7 @@ class MeanSquaredError(Loss):
         _checks.finite(argument, y, dtype)
         return y
 
-    def value_and_gradient(self, Y, targets, dY, buffers):
+    def value_and_gradient(self, Y: Floats, targets: NDArray[Any], dY: Floats, buffers: Buffers) -> float:
         np.subtract(Y, targets, out=dY)
         difference = dY.reshape(-1)
         with np.errstate(over="ignore"):
@@ -235,6 +242,6 @@ mse = MeanSquaredError()
 LOSSES = {loss.name: loss for loss in (softmax_cross_entropy, mse)}
 
 
-def get(loss):
+def get(loss: LossName | Loss) -> Loss:
     """Return a loss by name; a `Loss` is returned as it is."""
     return loss if isinstance(loss, Loss) else _checks.choose("loss", loss, LOSSES)

@@ -1,18 +1,26 @@
 """A network of layers, one after the other, and its training."""
 
+from __future__ import annotations  # np.random, which NumPy loads when it is first named, stands in them
+
 import copy
 import math
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastact.nn import _checks, losses, optimizers
 from fastact.nn._buffers import Buffers
+from fastact.nn._types import Floats, Integer
 from fastact.nn.batches import Batches, RowReader
-from fastact.nn.layers import Dense
+from fastact.nn.layers import Dense, Parameter
+from fastact.nn.losses import Loss, LossName
+from fastact.nn.optimizers import Optimizer, OptimizerName
 from fastact.nn.progress import Progress
 
 
-class History(dict):
+class History(dict[str, list[float]]):
     """What `Sequential.fit` measured: each name ("loss", "accuracy", "val_loss", …) -> a list, one value an epoch.
 
     "loss" and "accuracy" are means over the epoch's batches, each taken before the step on it; those with "val_" are
@@ -26,11 +34,11 @@ class History(dict):
     """
 
     @property
-    def epochs(self):
+    def epochs(self) -> int:
         """Epochs that were finished."""
         return len(self.get("loss", ()))
 
-    def record(self, measured, prefix=""):
+    def record(self, measured: Mapping[str, float], prefix: str = "") -> None:
         """Append one epoch's numbers."""
         for name, value in measured.items():
             self.setdefault(prefix + name, []).append(value)
@@ -73,11 +81,13 @@ class Sequential:
     array([0, 1, 1, 0])
     """
 
-    def __init__(self, layers, seed=None):
+    def __init__(
+        self, layers: Iterable[Dense], seed: Integer | np.random.SeedSequence | None = None
+    ) -> None:
         self.layers = list(layers)
         self._check_layers()
         self.dtype = self.layers[0].dtype
-        self.loss = None
+        self.loss: Loss | None = None
         if not isinstance(seed, np.random.SeedSequence):
             try:
                 seed = np.random.SeedSequence(seed)
@@ -109,16 +119,16 @@ class Sequential:
                 raise ValueError(f"layers must have one dtype; layers[{index}] is {before!r}, next is {after!r}")
 
     @property
-    def in_features(self):
+    def in_features(self) -> int:
         """Columns of X."""
         return self.layers[0].in_features
 
     @property
-    def out_features(self):
+    def out_features(self) -> int:
         """Columns of Y."""
         return self.layers[-1].out_features
 
-    def parameters(self):
+    def parameters(self) -> list[Parameter]:
         """Return all parameters, each with its gradient, from the first layer to the last."""
         return [
             parameter._replace(name=f"layers[{index}].{parameter.name}")
@@ -126,7 +136,7 @@ class Sequential:
             for parameter in layer.parameters()
         ]
 
-    def forward(self, X):
+    def forward(self, X: ArrayLike) -> Floats:
         """Return the output of the last layer.
 
         Parameters
@@ -147,7 +157,7 @@ class Sequential:
         X = _checks.real_matrix("X", X, self.in_features)
         return self._forward(RowReader(X, self.dtype).slice(0, len(X)))
 
-    def backward(self, dY):
+    def backward(self, dY: ArrayLike) -> Floats:
         """Write the gradients of all parameters, to be called after `forward`.
 
         Parameters
@@ -183,7 +193,7 @@ class Sequential:
             overwrite_dY = True  # from here on it is the buffer of the layer above
         return dY
 
-    def train_on_batch(self, X, y, *, loss, optimizer):
+    def train_on_batch(self, X: ArrayLike, y: ArrayLike, *, loss: LossName | Loss, optimizer: Optimizer) -> float:
         """Take one step of training on one batch and return the loss before it.
 
         Parameters and errors are those of `fit`; the optimiser must be an `Optimizer`, because it keeps its state
@@ -214,17 +224,17 @@ class Sequential:
 
     def fit(
         self,
-        X,
-        y,
+        X: ArrayLike,
+        y: ArrayLike,
         *,
-        loss,
-        optimizer,
-        epochs=1,
-        batch_size=32,
-        validation_data=None,
-        shuffle=True,
-        progress=False,
-    ):
+        loss: LossName | Loss,
+        optimizer: OptimizerName | Optimizer,
+        epochs: Integer = 1,
+        batch_size: Integer = 32,
+        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        shuffle: bool = True,
+        progress: bool = False,
+    ) -> History:
         """Train the network.
 
         Parameters
@@ -314,7 +324,7 @@ class Sequential:
         optimizer.step(parameters)
         return value, right
 
-    def predict(self, X, batch_size=256):
+    def predict(self, X: ArrayLike, batch_size: Integer = 256) -> Floats:
         """Return the network's outputs in a new array, of the model's dtype and shape (rows, out_features).
 
         For a classifier these are logits: ``predict(X).argmax(axis=1)`` are the labels.
@@ -339,7 +349,9 @@ class Sequential:
                 Y[start : start + batch_size] = self._forward(reader.slice(start, start + batch_size))
         return Y
 
-    def evaluate(self, X, y, loss=None, batch_size=256):
+    def evaluate(
+        self, X: ArrayLike, y: ArrayLike, loss: LossName | Loss | None = None, batch_size: Integer = 256
+    ) -> dict[str, float]:
         """Return the loss, and for a classifier the accuracy, on data.
 
         Parameters
@@ -370,9 +382,11 @@ class Sequential:
         >>> result["accuracy"], round(result["loss"], 3)
         (0.5, 2.507)
         """
-        if loss is None and self.loss is None:
+        if loss is None:
+            loss = self.loss
+        if loss is None:
             raise ValueError("loss must be given: the model has not been fitted, so it has no loss of its own")
-        loss = self.loss if loss is None else losses.get(loss)
+        loss = losses.get(loss)
         batch_size = _checks.integer("batch_size", batch_size)
         X, targets = self._checked_data("X", X, "y", y, loss)
         with np.errstate(all="ignore"):
@@ -394,18 +408,22 @@ class Sequential:
     def _batches(self, X, targets, loss, batch_size, rng=None):
         return Batches(X, self.dtype, targets, loss.target_dtype(self.dtype), batch_size, rng)
 
-    def _checked_input(self, argument, X):
+    def _checked_input(self, argument: str, X: ArrayLike) -> NDArray[Any]:
         X = _checks.real_matrix(argument, X, self.in_features)
         _checks.finite(argument, X, self.dtype)
         return X
 
-    def _checked_data(self, X_argument, X, y_argument, y, loss):
+    def _checked_data(
+        self, X_argument: str, X: ArrayLike, y_argument: str, y: ArrayLike, loss: Loss
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         X = self._checked_input(X_argument, X)
         if len(X) == 0:
             raise ValueError(f"{X_argument} must have at least one row, got shape {X.shape}")
         return X, loss.prepare(y_argument, y, len(X), self.out_features, self.dtype)
 
-    def _checked_validation(self, validation_data, loss):
+    def _checked_validation(
+        self, validation_data: tuple[ArrayLike, ArrayLike] | None, loss: Loss
+    ) -> tuple[NDArray[Any], NDArray[Any]] | None:
         if validation_data is None:
             return None
         try:
@@ -434,7 +452,7 @@ class Sequential:
                     f"{name} is not finite after the last batch of epoch {epoch}. A lower learning rate may help."
                 )
 
-    def astype(self, dtype):
+    def astype(self, dtype: DTypeLike) -> Sequential:
         """Return a copy of the model, weights and all, in another dtype."""
         model = Sequential([layer.astype(dtype) for layer in self.layers])
         model._rng = copy.deepcopy(self._rng)
@@ -442,11 +460,11 @@ class Sequential:
         return model
 
     @property
-    def parameter_count(self):
+    def parameter_count(self) -> int:
         """Numbers that are learnt: all elements of all W and b."""
         return sum(parameter.value.size for parameter in self.parameters())
 
-    def summary(self):
+    def summary(self) -> None:
         """Print one line a layer: its number, its settings, the shape of its output and its number of parameters."""
         names = [repr(layer) for layer in self.layers]
         width = max(len(name) for name in names)

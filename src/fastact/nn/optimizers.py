@@ -6,10 +6,16 @@ its formula, in place. `Optimizer` cuts every parameter into blocks that fit int
 """
 
 import math
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from fastact.nn import _checks
+from fastact.nn._types import Floats, Real
+from fastact.nn.layers import Parameter
+
+OptimizerName = Literal["sgd", "adam"]
 
 # Elements in a block: six float32 arrays of this length (parameter, gradient, two slots, spare) take 320 KiB.
 BLOCK = 16384
@@ -35,16 +41,16 @@ class Optimizer:
         Steps taken on the present parameters.
     """
 
-    slots = ()
+    slots: tuple[str, ...] = ()
 
-    def __init__(self, learning_rate):
-        self.learning_rate = _checks.number("learning_rate", learning_rate, positive=True)
-        self.state = {}
+    def __init__(self, learning_rate: Real) -> None:
+        self.learning_rate: float = _checks.number("learning_rate", learning_rate, positive=True)
+        self.state: dict[str, list[Floats]] = {}
         self.steps = 0
-        self._parameters = []
-        self._blocks = []
+        self._parameters: list[Parameter] = []
+        self._blocks: list[tuple[Floats, ...]] = []
 
-    def step(self, parameters):
+    def step(self, parameters: Sequence[Parameter]) -> None:
         """Change every parameter in place by one step.
 
         The first call makes the arrays of `state` at 0. They stay with the parameters: a call with those of another
@@ -128,9 +134,9 @@ class SGD(Optimizer):
     array([0.855, 2.145])
     """
 
-    def __init__(self, learning_rate=0.01, momentum=0.0):
+    def __init__(self, learning_rate: Real = 0.01, momentum: Real = 0.0) -> None:
         super().__init__(learning_rate)
-        self.momentum = _checks.number("momentum", momentum, below=1.0)
+        self.momentum: float = _checks.number("momentum", momentum, below=1.0)
         self.slots = ("velocity",) if self.momentum else ()
 
     def _update(self, w, g, *slots_and_spare):
@@ -186,11 +192,13 @@ class Adam(Optimizer):
 
     slots = ("mean", "square")
 
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+    def __init__(
+        self, learning_rate: Real = 0.001, beta_1: Real = 0.9, beta_2: Real = 0.999, epsilon: Real = 1e-8
+    ) -> None:
         super().__init__(learning_rate)
-        self.beta_1 = _checks.number("beta_1", beta_1, below=1.0)
-        self.beta_2 = _checks.number("beta_2", beta_2, below=1.0)
-        self.epsilon = _checks.number("epsilon", epsilon, positive=True)
+        self.beta_1: float = _checks.number("beta_1", beta_1, below=1.0)
+        self.beta_2: float = _checks.number("beta_2", beta_2, below=1.0)
+        self.epsilon: float = _checks.number("epsilon", epsilon, positive=True)
 
     def _begin_step(self):
         self._rate = self.learning_rate / (1.0 - self.beta_1**self.steps)
@@ -218,9 +226,9 @@ class Adam(Optimizer):
         )
 
 
-OPTIMIZERS = {"sgd": SGD, "adam": Adam}
+OPTIMIZERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}
 
 
-def get(optimizer):
+def get(optimizer: OptimizerName | Optimizer) -> Optimizer:
     """Return a new optimiser with its default settings by name; an `Optimizer` is returned as it is."""
     return optimizer if isinstance(optimizer, Optimizer) else _checks.choose("optimizer", optimizer, OPTIMIZERS)()

@@ -29,7 +29,7 @@ class Progress:
         False shows nothing.
     """
 
-    def __init__(self, total, description, enabled=True):
+    def __init__(self, total: int, description: str, enabled: bool = True) -> None:
         self._total = total
         self._description = description
         self._done = 0
@@ -41,20 +41,20 @@ class Progress:
         bar_class = _bar_class() if enabled else None
         self._bar = bar_class and bar_class(total=total, desc=description, dynamic_ncols=True, leave=False)
 
-    def __enter__(self):
+    def __enter__(self) -> "Progress":
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         if self._bar is not None:
             self._bar.close()
 
-    def note(self, text):
+    def note(self, text: str) -> None:
         """Show ``text`` behind the bar, or at the end of the next line."""
         self._note = text
         if self._bar is not None:
             self._bar.set_postfix_str(text, refresh=False)
 
-    def update(self, count=1):
+    def update(self, count: int = 1) -> None:
         """Count ``count`` more units as done."""
         self._done += count
         if self._bar is not None:
