@@ -1,4 +1,4 @@
-"""Threads: the same bits for every number of them, from many Python threads, after a fork; and how many there are."""
+"""Threads: the same bits for every number of them, from many Python threads; and how many there are."""
 
 import os
 import subprocess
@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from fresh import run
 from passes import F4, PASSES, assert_same_bits, each_dtype, each_pass, points
 
 import fastact
@@ -16,16 +17,6 @@ from fastact import kernels, runtime
 
 # around a tile, and twice the grains, where a second thread comes in
 SIZES = [16383, 16384, 16385, 32769, 131071, 131072, 131073, 524287, 524288, 524289, 1_500_003]
-
-
-def run(script, timeout=60, **environment):
-    """A fresh Python that runs `script`; what it printed."""
-    unset = ("OMP_NUM_THREADS", "FASTACT_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
-    env = {name: value for name, value in os.environ.items() if name not in unset}
-    env |= environment
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=timeout, env=env)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 @each_dtype
@@ -101,102 +92,6 @@ def test_many_python_threads(rng):
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(all_of_it, range(8))) == [None] * 8
-
-
-FORK = """
-import os, sys
-import numpy as np, fastact
-fastact.set_num_threads(2)
-x = np.random.default_rng(0).normal(0, 3, 2_000_000).astype("f4")
-want = fastact.tanh(x)
-child = os.fork()
-if child == 0:
-    right = True
-    for _ in range(3):
-        right &= fastact.tanh(x).tobytes() == want.tobytes()
-        right &= fastact.tanh_backward(x, want, out=x.copy()).shape == x.shape
-    os._exit(0 if right else 3)
-_, status = os.waitpid(child, 0)
-right = fastact.tanh(x).tobytes() == want.tobytes()
-sys.exit(os.waitstatus_to_exitcode(status) or (0 if right else 4))
-"""
-
-POOL = """
-import multiprocessing, sys
-import numpy as np, fastact
-
-def work(seed):
-    x = np.random.default_rng(seed).normal(0, 3, 500_000)
-    return float(fastact.sigmoid(x).sum())
-
-if __name__ == "__main__":
-    fastact.set_num_threads(2)
-    want = [work(seed) for seed in range(4)]
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        got = pool.map_async(work, range(4)).get(timeout=50)
-    sys.exit(0 if got == want else 3)
-"""
-
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-
-
-@needs_fork
-@pytest.mark.parametrize("script", [FORK, POOL], ids=["os.fork", "multiprocessing"])
-def test_fork_after_threads(script):
-    """Two ways to fork once threads have run: the children compute the right bits and end within a minute."""
-    run(script)
-
-
-@needs_fork
-def test_fork_while_python_threads_compute():
-    """20 forks while 3 Python threads compute: each child computes and ends."""
-    run(
-        "import os, sys, threading, warnings, numpy as np, fastact\n"
-        "warnings.simplefilter('ignore', DeprecationWarning)\n"
-        "fastact.set_num_threads(2)\n"
-        "x = np.linspace(-9, 9, 300_001); want = fastact.tanh(x).tobytes(); stop = False\n"
-        "def work():\n"
-        "    while not stop: fastact.tanh(x)\n"
-        "threads = [threading.Thread(target=work) for _ in range(3)]\n"
-        "[t.start() for t in threads]\n"
-        "codes = []\n"
-        "for _ in range(20):\n"
-        "    child = os.fork()\n"
-        "    if child == 0: os._exit(0 if fastact.tanh(x).tobytes() == want else 3)\n"
-        "    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
-        "stop = True\n"
-        "[t.join() for t in threads]\n"
-        "sys.exit(max(codes))\n"
-    )
-
-
-SPIN = """
-import os, time
-import numpy as np, fastact
-fastact.set_num_threads(2)
-x = np.zeros(2**20, "f4")
-seconds = []
-for _ in range(10):
-    fastact.sigmoid(x, out=x)
-    start = time.process_time()
-    time.sleep(0.03)
-    seconds.append(time.process_time() - start)
-print(sorted(seconds)[5], os.environ.get("GOMP_SPINCOUNT"), os.environ.get("OMP_WAIT_POLICY"))
-"""
-
-
-@pytest.mark.skipif("libgomp" not in kernels.OPENMP_RUNTIME, reason=f"the build uses {kernels.OPENMP_RUNTIME}")
-def test_idle_threads_leave_the_processor():
-    """Processor time in the 30 ms after a call on two threads (the runtime's own default is 8 ms); the environment is
-    as before, and a user's own setting is kept."""
-    seconds, spin, policy = run(SPIN).split()
-    assert float(seconds) < 2e-3
-    assert (spin, policy) == ("None", "None")
-    assert run(SPIN, GOMP_SPINCOUNT="100").split()[1] == "100"
-    seconds, _, policy = run(SPIN, OMP_WAIT_POLICY="active").split()
-    assert policy == "active"
-    if len(os.sched_getaffinity(0)) > 1:
-        assert float(seconds) > 2e-3
 
 
 LIMITS = """

@@ -1,6 +1,6 @@
 """Activation functions for NumPy arrays: compiled, in place, exact, with a small network layer on top."""
 
-from fastact import ufuncs
+from fastact import _openmp, ufuncs  # noqa: F401 _openmp first: it loads the OpenMP runtime
 from fastact.activations import (
     leaky_relu,
     leaky_relu_backward,

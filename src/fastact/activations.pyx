@@ -89,8 +89,8 @@ cdef int launch_parallel(
     cdef const floating[::1] a_view = flat(a)
     cdef const floating[::1] b_view = flat(b)
     cdef floating[::1] out_view = flat(out)
-    with nogil:
-        apply_parallel(which, a_view, b_view, slope, out_view, threads)
+    # prange releases the GIL; if it were done here, prange would take it for held in a subinterpreter (Python < 3.12)
+    apply_parallel(which, a_view, b_view, slope, out_view, threads)
     return 0
 
 

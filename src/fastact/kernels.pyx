@@ -28,6 +28,8 @@ cdef extern from "openmp.h" nogil:
     int FASTACT_HAS_OPENMP
     int fastact_thread_local_num_threads
     int fastact_thread_local_openmp_num_threads
+    int fastact_forked
+    int fastact_watch_forks()
     int omp_get_max_threads()
 
 
@@ -49,7 +51,9 @@ pass_table = fastact_pass_table
 
 cdef int process_num_threads = 1
 cdef int process_openmp_num_threads = 1  # omp_get_max_threads() when that was set
-cdef bint forked = False
+
+if fastact_watch_forks():
+    raise MemoryError("fastact: no memory to register what is to be done at a fork")
 
 
 def available_isas():
@@ -118,22 +122,22 @@ def swap_thread_local(int n, int openmp=0):
     return previous
 
 
-def after_fork_in_child():
-    """Stay on one thread: OpenMP's pool did not survive the fork, and entering a team would hang."""
-    global forked
-    forked = True
+def set_forked():
+    """Stay on one thread from now on, as after a fork."""
+    global fastact_forked
+    fastact_forked = 1
 
 
 def is_forked():
-    """Whether this process was forked after fastact was imported."""
-    return bool(forked)
+    """Whether this process was forked after an OpenMP runtime was loaded, fastact's or the one it shares."""
+    return bool(fastact_forked)
 
 
 cdef int most_threads() noexcept nogil:
     cdef int threads = process_num_threads
     cdef int openmp_then = process_openmp_num_threads
     cdef int openmp = omp_get_max_threads()
-    if forked or not FASTACT_HAS_OPENMP:
+    if fastact_forked or not FASTACT_HAS_OPENMP:
         return 1
     if fastact_thread_local_num_threads > 0:
         threads = fastact_thread_local_num_threads

@@ -1,4 +1,5 @@
-/* What the build found of OpenMP, as a string for show_config; and how many threads its runtime is held to. */
+/* What the build found of OpenMP, as a string for show_config; how many threads its runtime is held to; and whether the
+ * process was forked. */
 #ifndef FASTACT_OPENMP_H
 #define FASTACT_OPENMP_H
 
@@ -34,5 +35,28 @@
 static FASTACT_THREAD_LOCAL int fastact_thread_local_num_threads = 0;
 /* omp_get_max_threads() when that was asked for. */
 static FASTACT_THREAD_LOCAL int fastact_thread_local_openmp_num_threads = 0;
+
+/* OpenMP's threads do not survive a fork, and entering a team would wait for them forever. */
+static int fastact_forked = 0;
+
+#if defined(_OPENMP) && !defined(_WIN32)
+#include <pthread.h>
+
+static void fastact_fork_child(void)
+{
+    fastact_forked = 1;
+}
+
+/* By the C library, not by os.register_at_fork, which a fork that another library makes passes over. */
+static int fastact_watch_forks(void)
+{
+    return pthread_atfork(NULL, NULL, fastact_fork_child);
+}
+#else
+static int fastact_watch_forks(void)
+{
+    return 0;
+}
+#endif
 
 #endif

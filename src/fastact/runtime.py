@@ -259,5 +259,3 @@ def _choose_num_threads():
 
 _choose_isa()
 _choose_num_threads()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=kernels.after_fork_in_child)
