@@ -153,9 +153,22 @@ cdef object from_dlpack(value):
     return value if hasattr(value, "__array__") or is_foreign(value) else np.from_dlpack(value)
 
 
-cdef tuple arrays_of(int which, a, b):
+cdef tuple arrays_of(int which, a, b, dtype):
     """The arrays of a pass, without the slope: one, or dy and y."""
-    return (from_dlpack(a),) if pass_table[which].arrays == 1 else (from_dlpack(a), from_dlpack(b))
+    a = from_dlpack(a)
+    if pass_table[which].arrays == 1:
+        return (a,)
+    b = from_dlpack(b)
+    if dtype is None:
+        a, b = beside(a, b), beside(b, a)
+    return a, b
+
+
+cdef object beside(number, other):
+    """A Python number in the type of `other` if that is bfloat16, beside which NumPy would take it for a float32."""
+    if (type(number) is float or type(number) is int) and is_bfloat16(getattr(other, "dtype", None)):
+        return other.dtype.type(float(number))
+    return number
 
 
 cdef object memory_of(int which, out):
@@ -171,19 +184,25 @@ cdef object memory_of(int which, out):
 cdef object general(int which, tuple inputs, out, where, dtype, casting, order, subok):
     ufuncs.meet_bfloat16()
     ufunc = UFUNCS[which]
+    cdef bint narrows = out is not None or dtype is not None  # a cast may overflow, as asked
     for value in inputs:
+        narrows |= type(value) is float or type(value) is int
         if is_other_user_type(value):  # NumPy would take an ml_dtypes.float8_e5m2 for a float16
             raise TypeError(f"{ufunc.__name__}: {explain(which, inputs, None, None, None)}")
     if not (out is None or isinstance(out, (np.ndarray, tuple)) or is_foreign(out)):
         general(which, inputs, memory_of(which, out), where, dtype, casting, order, subok)
         return out  # the caller's own object, its memory written
+    target = out[0] if isinstance(out, tuple) and len(out) == 1 else out
+    if dtype is None and isinstance(target, np.ndarray) and is_bfloat16(target.dtype):
+        # NumPy would let an `out` of bfloat16 choose the loop for all later calls on bool and integers
+        dtype = common_dtype(inputs, None)
     # options at their default are left out: another library's __array_ufunc__ may know none of them
     given = dict(out=out, where=where, dtype=dtype, casting=casting, order=order, subok=subok)
     options = {name: value for name, value in given.items() if value is not DEFAULTS[name]}
     try:
-        if out is None and dtype is None:
+        if not narrows:
             return ufunc(*inputs, **options)
-        with np.errstate(all="ignore"):  # a cast to a narrower type may overflow, as asked
+        with np.errstate(all="ignore"):
             return ufunc(*inputs, **options)
     except (TypeError, ValueError) as error:
         if any(is_foreign(value) for value in (*inputs, out)):
@@ -200,7 +219,7 @@ DEFAULTS = dict(out=None, where=True, dtype=None, casting=SAME_KIND, order=KEEP,
 
 cdef bint is_bfloat16(dtype):
     """Whether this is ml_dtypes.bfloat16, a type of which NumPy has only the name."""
-    return dtype.name == "bfloat16"
+    return isinstance(dtype, np.dtype) and dtype.name == "bfloat16"
 
 
 cdef bint is_float(dtype):
@@ -246,7 +265,9 @@ cdef object explain(int which, tuple inputs, out, dtype, casting):
             return f"dtype is {dtype}; wanted {floats}"
     try:
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
-    except ValueError:
+    except ValueError as error:
+        if "mismatch" not in str(error):  # they do, but to more elements than there can be
+            return None
         shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(argument_names(which), arrays))
         return f"shapes do not broadcast together: {shapes}"
     if isinstance(out, tuple):
@@ -278,7 +299,7 @@ cdef object explain(int which, tuple inputs, out, dtype, casting):
 
 # ------------------------------------------------------------------------------------------------- the negative slope
 
-cdef object slope_dtype(int which, arrays, dtype):
+cdef object common_dtype(arrays, dtype):
     """The type computed in, which a plain Python number takes no part in choosing; None where only NumPy can tell."""
     if dtype is not None:
         return np.dtype(dtype)
@@ -308,7 +329,7 @@ cdef object checked_slope(int which, arrays, slope, dtype):
         raise TypeError(f"{name}: negative_slope must be a number or an array of numbers, got {slope!r}")
     common = dtype
     if type(slope) in (bool, int, float):
-        common = slope_dtype(which, arrays, dtype)
+        common = common_dtype(arrays, dtype)
     elif is_foreign(slope):
         return slope  # perhaps not even computed yet
     with np.errstate(over="ignore"):
@@ -338,7 +359,7 @@ cdef object call(int which, a, b, out, where, dtype, casting, order, subok):
         result = direct(which, a, b, 0.0, out)
         if result is not None:
             return result
-    return general(which, arrays_of(which, a, b), out, where, dtype, casting, order, subok)
+    return general(which, arrays_of(which, a, b, dtype), out, where, dtype, casting, order, subok)
 
 
 cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, order, subok):
@@ -352,7 +373,7 @@ cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, 
             result = direct(which, a, b, number, out)
             if result is not None:
                 return result
-    arrays = arrays_of(which, a, b)
+    arrays = arrays_of(which, a, b, dtype)
     slope = checked_slope(which, arrays, from_dlpack(slope), dtype)
     return general(which, (*arrays, slope), out, where, dtype, casting, order, subok)
 

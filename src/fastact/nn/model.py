@@ -7,6 +7,7 @@ import numpy as np
 
 from fastact.nn import _checks, losses, optimizers
 from fastact.nn._buffers import Buffers
+from fastact.nn._interrupts import Whole
 from fastact.nn.batches import Batches, RowReader
 from fastact.nn.layers import Dense
 from fastact.nn.progress import Progress
@@ -30,10 +31,10 @@ class History(dict):
         """Epochs that were finished."""
         return len(self.get("loss", ()))
 
-    def record(self, measured, prefix=""):
+    def record(self, measured):
         """Append one epoch's numbers."""
         for name, value in measured.items():
-            self.setdefault(prefix + name, []).append(value)
+            self.setdefault(name, []).append(value)
 
     def __repr__(self):
         courses = ", ".join(f"{name} {values[0]:.4g} -> {values[-1]:.4g}" for name, values in self.items() if values)
@@ -56,6 +57,8 @@ class Sequential:
     ----------
     layers : list of Dense
     dtype : numpy.dtype
+    history : History or None
+        What the last `fit` has measured, also one that was interrupted or raised an error: its finished epochs.
 
     Notes
     -----
@@ -78,6 +81,7 @@ class Sequential:
         self._check_layers()
         self.dtype = self.layers[0].dtype
         self.loss = None
+        self.history = None
         if not isinstance(seed, np.random.SeedSequence):
             try:
                 seed = np.random.SeedSequence(seed)
@@ -90,6 +94,7 @@ class Sequential:
             if not layer.initialized:
                 layer.initialize(np.random.default_rng(child))
         self._buffers = Buffers()
+        self._whole = Whole()
 
     def _check_layers(self):
         if not self.layers:
@@ -208,7 +213,7 @@ class Sequential:
         loss = losses.get(loss)
         X, targets = self._checked_data("X", X, "y", y, loss)
         ((X, targets),) = self._batches(X, targets, loss, len(X))
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), self._whole:
             value, _ = self._train_step(X, targets, loss, optimizer, self.parameters())
         return value
 
@@ -263,7 +268,8 @@ class Sequential:
 
         Notes
         -----
-        An interrupted `fit` (Ctrl-C) leaves a model that has taken the steps up to then.
+        An interrupted `fit` (Ctrl-C) leaves a model that has taken the steps up to then, each of them whole, and the
+        epochs that it finished in ``model.history``.
 
         Examples
         --------
@@ -284,8 +290,8 @@ class Sequential:
         batches = self._batches(X, targets, loss, batch_size, self._rng if shuffle else None)
         parameters = self.parameters()
         self.loss = loss
-        history = History()
-        with np.errstate(all="ignore"), Progress(epochs * len(batches), "fit", bool(progress)) as bar:
+        history = self.history = History()
+        with np.errstate(all="ignore"), Progress(epochs * len(batches), "fit", bool(progress)) as bar, self._whole:
             for epoch in range(1, epochs + 1):
                 total = hits = 0.0
                 for number, (X_batch, targets_batch) in enumerate(batches, start=1):
@@ -296,9 +302,11 @@ class Sequential:
                     hits += right
                     bar.update()
                 self._check_parameters(parameters, epoch)
-                history.record(self._measured(loss, total, hits, len(X)))
+                measured = self._measured(loss, total, hits, len(X))
                 if validation is not None:
-                    history.record(self._evaluate(*validation, loss, batch_size), prefix="val_")
+                    validated = self._evaluate(*validation, loss, batch_size)
+                    measured |= {f"val_{name}": value for name, value in validated.items()}
+                self._whole.run(history.record, measured)
                 bar.note(f"epoch {epoch}/{epochs}: " + ", ".join(f"{name} {history[name][-1]:.4g}" for name in history))
         return history
 
@@ -311,7 +319,7 @@ class Sequential:
             return value, 0
         right = loss.hits(Y, targets, self._buffers) if loss.metric else 0
         self._backward(dY, overwrite_dY=True, input_gradient=False)
-        optimizer.step(parameters)
+        self._whole.run(optimizer.step, parameters)
         return value, right
 
     def predict(self, X, batch_size=256):
