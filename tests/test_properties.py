@@ -364,7 +364,7 @@ def samples(draw):
 @given(samples(), st.sampled_from(SLOPES[:-1]))
 def test_values(x, slope):
     """60 sets of some 3,000 numbers, 1,000 in the long mode: ranges; tanh odd to the bit, the derivatives of sigmoid and
-    tanh even; sigmoid(x) + sigmoid(-x) within an ULP of 1; every forward pass monotone, sigmoid and tanh to an ULP;
+    tanh even; sigmoid(x) + sigmoid(-x) within an ULP of 1; every forward pass monotone;
     what relu and leaky_relu select; backward of ones is a derivative."""
     x = np.sort(x)
     dtype, one = x.dtype, np.ones_like(x)
@@ -379,7 +379,7 @@ def test_values(x, slope):
     assert (np.abs(s.astype(np.longdouble) + fastact.sigmoid(-x) - 1) <= ulp).all()
     for forward in (s, t):
         above, below = forward[1:], forward[:-1]
-        assert (above >= np.nextafter(below, dtype.type(-2))).all()
+        assert (above >= below).all(), (dtype, below[above < below][:3])
     assert (r[1:] >= r[:-1]).all() and (leaky[1:] >= leaky[:-1]).all()
     assert_same_bits(r, np.where(x < 0, dtype.type(0), x))
     assert_same_bits(fastact.relu_backward(one, r), fastact.relu_derivative(x))
