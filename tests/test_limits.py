@@ -359,7 +359,7 @@ for delay in rng.uniform(0.005, 0.06, 50):
     finished = (optimizer.steps - start) // 5
     assert finished - 1 <= model.history.epochs <= finished, (finished, model.history)
     assert len({{len(values) for values in model.history.values()}}) < 2
-assert optimizer.steps > 100
+assert optimizer.steps > 20
 history = model.fit(X, y, optimizer=optimizer, epochs=2, **options)
 assert history is model.history and history.epochs == 2
 """, stdin=subprocess.DEVNULL)

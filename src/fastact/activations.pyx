@@ -196,6 +196,10 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
     if dtype is None and isinstance(target, np.ndarray) and is_bfloat16(target.dtype):
         # NumPy would let an `out` of bfloat16 choose the loop for all later calls on bool and integers
         dtype = common_dtype(inputs, None)
+    if where is not True and isinstance(target, np.ndarray):
+        # NumPy would work in a temporary `out` and, where it casts too, write its other elements back with it
+        inputs = tuple([apart_from(target, value) for value in inputs])
+        where = apart_from(target, where)
     # options at their default are left out: another library's __array_ufunc__ may know none of them
     given = dict(out=out, where=where, dtype=dtype, casting=casting, order=order, subok=subok)
     options = {name: value for name, value in given.items() if value is not DEFAULTS[name]}
@@ -212,6 +216,13 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{ufunc.__name__}: {problem}") from error
+
+
+cdef object apart_from(out, value):
+    """An array, copied if memory of it may be that of `out` and it is not `out` itself."""
+    if isinstance(value, np.ndarray) and value is not out and np.may_share_memory(value, out):
+        return value.copy(order="K")
+    return value
 
 
 DEFAULTS = dict(out=None, where=True, dtype=None, casting=SAME_KIND, order=KEEP, subok=True)
