@@ -2,7 +2,6 @@
 
 import math
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -124,7 +123,7 @@ def test_past_2_31_elements_in_place(threads, tmp_path):
 
 @each_pass
 def test_past_2_31_elements_by_where(p, tmp_path):
-    """2^31 + 2^15 elements made of one, in rows of 2^15 of which `where` picks five: those are written, nothing else."""
+    """2^31 + 2^15 elements made of one, in rows of 2^15; `where` picks five: they are written, nothing else."""
     shape, rows = (2**16 + 1, 2**15), [0, 2**14 - 1, 2**15, 2**16 - 1, 2**16]
     x = np.broadcast_to(np.float32(0.75), shape)
     out = np.ndarray(shape, F4, np.memmap(tmp_path / "out", np.uint8, "w+", shape=(math.prod(shape) * 4,)))

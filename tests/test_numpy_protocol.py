@@ -160,6 +160,8 @@ def test_python_numbers_are_weak(p):
             with np.errstate(all="raise"):
                 assert_same_bits(p(number, x), p(full, x))
                 assert_same_bits(p(x, number), p(x, full))
+                if p.slope:
+                    assert_same_bits(p(x, number, slope=x[1]), p(x, full, slope=x[1]))
 
 
 @installed("ml_dtypes")

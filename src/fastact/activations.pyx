@@ -153,22 +153,9 @@ cdef object from_dlpack(value):
     return value if hasattr(value, "__array__") or is_foreign(value) else np.from_dlpack(value)
 
 
-cdef tuple arrays_of(int which, a, b, dtype):
+cdef tuple arrays_of(int which, a, b):
     """The arrays of a pass, without the slope: one, or dy and y."""
-    a = from_dlpack(a)
-    if pass_table[which].arrays == 1:
-        return (a,)
-    b = from_dlpack(b)
-    if dtype is None:
-        a, b = beside(a, b), beside(b, a)
-    return a, b
-
-
-cdef object beside(number, other):
-    """A Python number in the type of `other` if that is bfloat16, beside which NumPy would take it for a float32."""
-    if (type(number) is float or type(number) is int) and is_bfloat16(getattr(other, "dtype", None)):
-        return other.dtype.type(float(number))
-    return number
+    return (from_dlpack(a),) if pass_table[which].arrays == 1 else (from_dlpack(a), from_dlpack(b))
 
 
 cdef object memory_of(int which, out):
@@ -184,14 +171,16 @@ cdef object memory_of(int which, out):
 cdef object general(int which, tuple inputs, out, where, dtype, casting, order, subok):
     ufuncs.meet_bfloat16()
     ufunc = UFUNCS[which]
-    cdef bint narrows = out is not None or dtype is not None  # a cast may overflow, as asked
+    cdef bint numbers = False
     for value in inputs:
-        narrows |= type(value) is float or type(value) is int
+        numbers |= type(value) is float or type(value) is int
         if is_other_user_type(value):  # NumPy would take an ml_dtypes.float8_e5m2 for a float16
             raise TypeError(f"{ufunc.__name__}: {explain(which, inputs, None, None, None)}")
     if not (out is None or isinstance(out, (np.ndarray, tuple)) or is_foreign(out)):
         general(which, inputs, memory_of(which, out), where, dtype, casting, order, subok)
         return out  # the caller's own object, its memory written
+    if numbers and dtype is None:
+        inputs = weak_beside_bfloat16(inputs)
     target = out[0] if isinstance(out, tuple) and len(out) == 1 else out
     if dtype is None and isinstance(target, np.ndarray) and is_bfloat16(target.dtype):
         # NumPy would let an `out` of bfloat16 choose the loop for all later calls on bool and integers
@@ -204,9 +193,9 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
     given = dict(out=out, where=where, dtype=dtype, casting=casting, order=order, subok=subok)
     options = {name: value for name, value in given.items() if value is not DEFAULTS[name]}
     try:
-        if not narrows:
+        if out is None and dtype is None and not numbers:
             return ufunc(*inputs, **options)
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):  # a cast to a narrower type may overflow
             return ufunc(*inputs, **options)
     except (TypeError, ValueError) as error:
         if any(is_foreign(value) for value in (*inputs, out)):
@@ -216,6 +205,16 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{ufunc.__name__}: {problem}") from error
+
+
+cdef tuple weak_beside_bfloat16(tuple inputs):
+    """The inputs, Python numbers in the others' type where bfloat16 is one: NumPy takes them for float32 there."""
+    if not any([is_bfloat16(getattr(value, "dtype", None)) for value in inputs]):
+        return inputs
+    common = common_dtype(inputs, None)
+    if common is None:
+        return inputs
+    return tuple([common.type(float(value)) if type(value) in (int, float) else value for value in inputs])
 
 
 cdef object apart_from(out, value):
@@ -324,6 +323,8 @@ cdef object common_dtype(arrays, dtype):
             return None
         else:
             known.append(np.asarray(array).dtype)
+    if any([is_bfloat16(one) for one in known]):  # beside which NumPy takes Python numbers for float64
+        known = [one for one in known if isinstance(one, np.dtype)]
     try:
         common = np.result_type(*known)
     except TypeError:  # no common type: the ufunc refuses them, too
@@ -343,7 +344,7 @@ cdef object checked_slope(int which, arrays, slope, dtype):
         common = common_dtype(arrays, dtype)
     elif is_foreign(slope):
         return slope  # perhaps not even computed yet
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         try:
             masked = isinstance(slope, np.ma.MaskedArray)
             values = np.asarray(slope.compressed() if masked else slope, dtype=common)
@@ -370,7 +371,7 @@ cdef object call(int which, a, b, out, where, dtype, casting, order, subok):
         result = direct(which, a, b, 0.0, out)
         if result is not None:
             return result
-    return general(which, arrays_of(which, a, b, dtype), out, where, dtype, casting, order, subok)
+    return general(which, arrays_of(which, a, b), out, where, dtype, casting, order, subok)
 
 
 cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, order, subok):
@@ -384,7 +385,7 @@ cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, 
             result = direct(which, a, b, number, out)
             if result is not None:
                 return result
-    arrays = arrays_of(which, a, b, dtype)
+    arrays = arrays_of(which, a, b)
     slope = checked_slope(which, arrays, from_dlpack(slope), dtype)
     return general(which, (*arrays, slope), out, where, dtype, casting, order, subok)
 
