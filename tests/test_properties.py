@@ -287,7 +287,8 @@ def test_any_call(case):
     casting = case.options.get("casting", "same_kind")
     shape = np.broadcast_shapes(*(np.shape(a) for a in with_slope))
 
-    slopes = np.asarray(with_slope[-1]) if p.slope else np.zeros(())
+    with np.errstate(all="ignore"):
+        slopes = np.asarray(with_slope[-1] if p.slope else 0, case.options.get("dtype"))
     sound = np.isfinite(slopes).all() and not (p.kind == "backward" and (slopes < 0).any())
     legal = all(np.can_cast(a.dtype, dtype, casting) for a in with_slope if isinstance(a, np.ndarray))
     legal = legal and (out is None or np.can_cast(dtype, out.dtype, casting))
