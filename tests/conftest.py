@@ -1,11 +1,20 @@
 """What every test gets: a seeded generator, and the certainty that the instruction set asked for runs."""
 
 import os
+import tempfile
 
 import numpy as np
 import pytest
+from hypothesis.configuration import set_hypothesis_home_dir
 
 import fastact
+
+
+def pytest_configure(config):
+    """What Hypothesis keeps goes into a directory that ends with the run, not into the current one."""
+    directory = tempfile.TemporaryDirectory()
+    config.add_cleanup(directory.cleanup)
+    set_hypothesis_home_dir(directory.name)
 
 
 def pytest_report_header():

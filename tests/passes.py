@@ -82,7 +82,7 @@ ACTIVATIONS = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pass:
     """One of the three passes of an activation."""
 
@@ -93,7 +93,7 @@ class Pass:
     def name(self):
         return self.activation.name + {"forward": "", "derivative": "_derivative", "backward": "_backward"}[self.kind]
 
-    __str__ = name.fget
+    __repr__ = name.fget
 
     @property
     def function(self):

@@ -297,6 +297,24 @@ def test_overlap(p, dtype, rng):
     assert overlapping > OVERLAPS // 3
 
 
+@each_dtype
+@each_pass
+def test_overlap_with_where_and_a_cast(p, dtype, rng):
+    """out one element ahead of, behind or at its inputs, half of them picked by where, with dtype= and without: the
+    others stay (NumPy's own functions write over them)."""
+    line = rng.uniform(0, 1, 600).astype(dtype)
+    mask = rng.random(599) < 0.5
+    for options in ({}, {"dtype": "f2"}, {"dtype": F8 if dtype == F4 else F4}):
+        for ahead, behind in ((1, 0), (0, 1), (0, 0)):
+            buffer = line.copy()
+            x, out = buffer[ahead:][:599], buffer[behind:][:599]
+            want = out.copy()
+            with np.errstate(all="ignore"):
+                np.copyto(want, p(*[x.copy()] * len(p.arguments), **options), where=mask, casting="same_kind")
+            p(*[x] * len(p.arguments), out=out, where=mask, **options)
+            assert_same_bits(out, want)
+
+
 def array_memory():
     snapshot = tracemalloc.take_snapshot()
     numpys = tracemalloc.DomainFilter(inclusive=True, domain=np.lib.tracemalloc_domain)

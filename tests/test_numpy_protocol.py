@@ -148,6 +148,36 @@ def test_bfloat16(p):
         assert p(*arrays, slope=np.array(0.5, bfloat16)).dtype == bfloat16
 
 
+@pytest.mark.parametrize("p", [p for p in PASSES if p.kind == "backward"], ids=str)
+def test_python_numbers_are_weak(p):
+    """A float and an int for dy and y beside float16, bfloat16 and float32: the array's type; past its range infinite,
+    and no floating-point error (warnings are errors here, too)."""
+    for dtype in (HALF, F4, *([bfloat16_dtype()] if importlib.util.find_spec("ml_dtypes") else [])):
+        x = np.array([0.25, 0.5, 0.75], dtype)
+        for number in (0.5, 2, 1e39, 10**39):
+            with np.errstate(all="ignore"):
+                full = np.full(3, number, F4).astype(dtype)
+            with np.errstate(all="raise"):
+                assert_same_bits(p(number, x), p(full, x))
+                assert_same_bits(p(x, number), p(x, full))
+                if p.slope:
+                    assert_same_bits(p(x, number, slope=x[1]), p(x, full, slope=x[1]))
+
+
+@installed("ml_dtypes")
+@each_pass
+@pytest.mark.parametrize("kind", ["?", "b", "h", "e", "f"])
+def test_out_of_bfloat16_leaves_later_calls_alone(p, kind):
+    """5 types: the result is that without out, cast; and the next call on the type is as it was before."""
+    arrays = [np.array([0, 1, 1], kind)] * len(p.arguments)
+    want = p(*arrays)
+    out = np.empty(3, bfloat16_dtype())
+    for given in (out, (out,)):
+        assert p(*arrays, out=given) is out
+        assert_same_bits(out, want.astype(out.dtype))
+        assert_same_bits(p(*arrays), want)
+
+
 @installed("ml_dtypes")
 @each_pass
 @pytest.mark.parametrize("name", ["float8_e5m2", "float8_e4m3fn", "float8_e3m4", "int4", "uint2"])

@@ -171,19 +171,31 @@ cdef object memory_of(int which, out):
 cdef object general(int which, tuple inputs, out, where, dtype, casting, order, subok):
     ufuncs.meet_bfloat16()
     ufunc = UFUNCS[which]
+    cdef bint numbers = False
     for value in inputs:
+        numbers |= type(value) is float or type(value) is int
         if is_other_user_type(value):  # NumPy would take an ml_dtypes.float8_e5m2 for a float16
             raise TypeError(f"{ufunc.__name__}: {explain(which, inputs, None, None, None)}")
     if not (out is None or isinstance(out, (np.ndarray, tuple)) or is_foreign(out)):
         general(which, inputs, memory_of(which, out), where, dtype, casting, order, subok)
         return out  # the caller's own object, its memory written
+    if numbers and dtype is None:
+        inputs = weak_beside_bfloat16(inputs)
+    target = out[0] if isinstance(out, tuple) and len(out) == 1 else out
+    if dtype is None and isinstance(target, np.ndarray) and is_bfloat16(target.dtype):
+        # NumPy would let an `out` of bfloat16 choose the loop for all later calls on bool and integers
+        dtype = common_dtype(inputs, None)
+    if where is not True and isinstance(target, np.ndarray):
+        # NumPy would work in a temporary `out` and, where it casts too, write its other elements back with it
+        inputs = tuple([apart_from(target, value) for value in inputs])
+        where = apart_from(target, where)
     # options at their default are left out: another library's __array_ufunc__ may know none of them
     given = dict(out=out, where=where, dtype=dtype, casting=casting, order=order, subok=subok)
     options = {name: value for name, value in given.items() if value is not DEFAULTS[name]}
     try:
-        if out is None and dtype is None:
+        if out is None and dtype is None and not numbers:
             return ufunc(*inputs, **options)
-        with np.errstate(all="ignore"):  # a cast to a narrower type may overflow, as asked
+        with np.errstate(all="ignore"):  # a cast to a narrower type may overflow
             return ufunc(*inputs, **options)
     except (TypeError, ValueError) as error:
         if any(is_foreign(value) for value in (*inputs, out)):
@@ -195,12 +207,29 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
         raise kind(f"{ufunc.__name__}: {problem}") from error
 
 
+cdef tuple weak_beside_bfloat16(tuple inputs):
+    """The inputs, Python numbers in the others' type where bfloat16 is one: NumPy takes them for float32 there."""
+    if not any([is_bfloat16(getattr(value, "dtype", None)) for value in inputs]):
+        return inputs
+    common = common_dtype(inputs, None)
+    if common is None:
+        return inputs
+    return tuple([common.type(float(value)) if type(value) in (int, float) else value for value in inputs])
+
+
+cdef object apart_from(out, value):
+    """An array, copied if memory of it may be that of `out` and it is not `out` itself."""
+    if isinstance(value, np.ndarray) and value is not out and np.may_share_memory(value, out):
+        return value.copy(order="K")
+    return value
+
+
 cdef dict DEFAULTS = dict(out=None, where=True, dtype=None, casting=SAME_KIND, order=KEEP, subok=True)
 
 
 cdef bint is_bfloat16(dtype):
     """Whether this is ml_dtypes.bfloat16, a type of which NumPy has only the name."""
-    return dtype.name == "bfloat16"
+    return isinstance(dtype, np.dtype) and dtype.name == "bfloat16"
 
 
 cdef bint is_float(dtype):
@@ -246,7 +275,9 @@ cdef object explain(int which, tuple inputs, out, dtype, casting):
             return f"dtype is {dtype}; wanted {floats}"
     try:
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
-    except ValueError:
+    except ValueError as error:
+        if "mismatch" not in str(error):  # they do, but to more elements than there can be
+            return None
         shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(argument_names(which), arrays))
         return f"shapes do not broadcast together: {shapes}"
     if isinstance(out, tuple):
@@ -278,7 +309,7 @@ cdef object explain(int which, tuple inputs, out, dtype, casting):
 
 # ------------------------------------------------------------------------------------------------- the negative slope
 
-cdef object slope_dtype(int which, arrays, dtype):
+cdef object common_dtype(arrays, dtype):
     """The type computed in, which a plain Python number takes no part in choosing; None where only NumPy can tell."""
     if dtype is not None:
         return np.dtype(dtype)
@@ -292,6 +323,8 @@ cdef object slope_dtype(int which, arrays, dtype):
             return None
         else:
             known.append(np.asarray(array).dtype)
+    if any([is_bfloat16(one) for one in known]):  # beside which NumPy takes Python numbers for float64
+        known = [one for one in known if isinstance(one, np.dtype)]
     try:
         common = np.result_type(*known)
     except TypeError:  # no common type: the ufunc refuses them, too
@@ -308,10 +341,10 @@ cdef object checked_slope(int which, arrays, slope, dtype):
         raise TypeError(f"{name}: negative_slope must be a number or an array of numbers, got {slope!r}")
     common = dtype
     if type(slope) in (bool, int, float):
-        common = slope_dtype(which, arrays, dtype)
+        common = common_dtype(arrays, dtype)
     elif is_foreign(slope):
         return slope  # perhaps not even computed yet
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         try:
             masked = isinstance(slope, np.ma.MaskedArray)
             values = np.asarray(slope.compressed() if masked else slope, dtype=common)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastact.nn import _checks, losses, optimizers
 from fastact.nn._buffers import Buffers
+from fastact.nn._interrupts import Whole
 from fastact.nn._types import Floats, Integer
 from fastact.nn.batches import Batches, RowReader
 from fastact.nn.layers import Dense, Parameter
@@ -38,10 +39,10 @@ class History(dict[str, list[float]]):
         """Epochs that were finished."""
         return len(self.get("loss", ()))
 
-    def record(self, measured: Mapping[str, float], prefix: str = "") -> None:
+    def record(self, measured: Mapping[str, float]) -> None:
         """Append one epoch's numbers."""
         for name, value in measured.items():
-            self.setdefault(prefix + name, []).append(value)
+            self.setdefault(name, []).append(value)
 
     def __repr__(self):
         courses = ", ".join(f"{name} {values[0]:.4g} -> {values[-1]:.4g}" for name, values in self.items() if values)
@@ -64,6 +65,8 @@ class Sequential:
     ----------
     layers : list of Dense
     dtype : numpy.dtype
+    history : History or None
+        What the last `fit` has measured, also one that was interrupted or raised an error: its finished epochs.
 
     Notes
     -----
@@ -88,6 +91,7 @@ class Sequential:
         self._check_layers()
         self.dtype = self.layers[0].dtype
         self.loss: Loss | None = None
+        self.history: History | None = None
         if not isinstance(seed, np.random.SeedSequence):
             try:
                 seed = np.random.SeedSequence(seed)
@@ -100,6 +104,7 @@ class Sequential:
             if not layer.initialized:
                 layer.initialize(np.random.default_rng(child))
         self._buffers = Buffers()
+        self._whole = Whole()
 
     def _check_layers(self):
         if not self.layers:
@@ -218,7 +223,7 @@ class Sequential:
         loss = losses.get(loss)
         X, targets = self._checked_data("X", X, "y", y, loss)
         ((X, targets),) = self._batches(X, targets, loss, len(X))
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), self._whole:
             value, _ = self._train_step(X, targets, loss, optimizer, self.parameters())
         return value
 
@@ -273,7 +278,8 @@ class Sequential:
 
         Notes
         -----
-        An interrupted `fit` (Ctrl-C) leaves a model that has taken the steps up to then.
+        An interrupted `fit` (Ctrl-C) leaves a model that has taken the steps up to then, each of them whole, and the
+        epochs that it finished in ``model.history``.
 
         Examples
         --------
@@ -294,8 +300,8 @@ class Sequential:
         batches = self._batches(X, targets, loss, batch_size, self._rng if shuffle else None)
         parameters = self.parameters()
         self.loss = loss
-        history = History()
-        with np.errstate(all="ignore"), Progress(epochs * len(batches), "fit", bool(progress)) as bar:
+        history = self.history = History()
+        with np.errstate(all="ignore"), Progress(epochs * len(batches), "fit", bool(progress)) as bar, self._whole:
             for epoch in range(1, epochs + 1):
                 total = hits = 0.0
                 for number, (X_batch, targets_batch) in enumerate(batches, start=1):
@@ -306,9 +312,11 @@ class Sequential:
                     hits += right
                     bar.update()
                 self._check_parameters(parameters, epoch)
-                history.record(self._measured(loss, total, hits, len(X)))
+                measured = self._measured(loss, total, hits, len(X))
                 if validation is not None:
-                    history.record(self._evaluate(*validation, loss, batch_size), prefix="val_")
+                    validated = self._evaluate(*validation, loss, batch_size)
+                    measured |= {f"val_{name}": value for name, value in validated.items()}
+                self._whole.run(history.record, measured)
                 bar.note(f"epoch {epoch}/{epochs}: " + ", ".join(f"{name} {history[name][-1]:.4g}" for name in history))
         return history
 
@@ -321,7 +329,7 @@ class Sequential:
             return value, 0
         right = loss.hits(Y, targets, self._buffers) if loss.metric else 0
         self._backward(dY, overwrite_dY=True, input_gradient=False)
-        optimizer.step(parameters)
+        self._whole.run(optimizer.step, parameters)
         return value, right
 
     def predict(self, X: ArrayLike, batch_size: Integer = 256) -> Floats:

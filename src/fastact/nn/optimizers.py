@@ -75,7 +75,7 @@ class Optimizer:
         )
 
     def _start(self, parameters):
-        self._parameters = list(parameters)
+        self._parameters = []  # until all is there: memory may run out
         self.steps = 0
         self.state = {slot: [np.zeros_like(p.value) for p in parameters] for slot in self.slots}
         self._blocks = []
@@ -86,6 +86,7 @@ class Optimizer:
             for start in range(0, flat[0].size, BLOCK):
                 cut = [array[start : start + BLOCK] for array in flat]
                 self._blocks.append((*cut, spare[: cut[0].size]))
+        self._parameters = list(parameters)
 
     def _begin_step(self):
         """Compute what is the same for all blocks of a step."""
