@@ -29,6 +29,10 @@ from fastact.kernels cimport (
     FASTACT_tanh_derivative,
     apply,
     apply_parallel,
+    fastact_fp_enter,
+    fastact_fp_leave,
+    fastact_fpenv,
+    fastact_nearest_float,
     pass_table,
     threads_for,
 )
@@ -138,7 +142,7 @@ cdef object direct(int which, object a_given, object b_given, double slope, obje
                 and same_or_apart(b, out)):
             return None
     if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT:
-        launch[float](which, a, b, <float> slope, out)
+        launch[float](which, a, b, fastact_nearest_float(slope), out)
     else:
         launch[double](which, a, b, slope, out)
     return out
@@ -181,11 +185,11 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
     given = dict(out=out, where=where, dtype=dtype, casting=casting, order=order, subok=subok)
     options = {name: value for name, value in given.items() if value is not DEFAULTS[name]}
     try:
-        if out is None and dtype is None:
+        if out is None and dtype is None and not (len(inputs) > 1 and has_python_number(inputs)):
             return ufunc(*inputs, **options)
-        with np.errstate(all="ignore"):  # a cast to a narrower type may overflow, as asked
+        with np.errstate(all="ignore"):  # a cast to a narrower type may overflow: as asked, or of a weak number
             return ufunc(*inputs, **options)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         if any(is_foreign(value) for value in (*inputs, out)):
             raise  # the other library's own words
         problem = explain(which, inputs, out, dtype, casting)
@@ -214,6 +218,13 @@ cdef bint is_other_user_type(value):
             and not is_bfloat16(value.dtype))
 
 
+cdef bint has_python_number(tuple inputs) noexcept:
+    for value in inputs:
+        if type(value) is float or type(value) is int:
+            return True
+    return False
+
+
 cdef bint is_foreign(value):
     """Whether another library's __array_ufunc__ has the say."""
     return hasattr(value, "__array_ufunc__") and not isinstance(value, (np.ndarray, np.generic))
@@ -234,6 +245,8 @@ cdef object explain(int which, tuple inputs, out, dtype, casting):
             array = np.asarray(value)
         except ValueError:  # ragged lists
             return f"{name} cannot be made an array, got {type(value).__name__}; wanted numbers in a regular shape"
+        if array.dtype == object and type(value) is int:
+            return f"{name} is an integer of {value.bit_length()} bits; wanted {wanted}"
         if not (array.dtype.num <= cnp.NPY_ULONGLONG or is_float(array.dtype)):  # bool, integers, floats
             return f"{name} has dtype {array.dtype}; wanted {wanted}"
         arrays.append(array)
@@ -311,7 +324,7 @@ cdef object checked_slope(int which, arrays, slope, dtype):
         common = slope_dtype(which, arrays, dtype)
     elif is_foreign(slope):
         return slope  # perhaps not even computed yet
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         try:
             masked = isinstance(slope, np.ma.MaskedArray)
             values = np.asarray(slope.compressed() if masked else slope, dtype=common)
@@ -343,6 +356,7 @@ cdef object call(int which, a, b, out, where, dtype, casting, order, subok):
 
 cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, order, subok):
     cdef double number
+    cdef fastact_fpenv caller
     if type(slope) is int and -2**53 < slope < 2**53:
         slope = float(slope)
     if type(slope) is float and where is True and dtype is None and casting is SAME_KIND and order is KEEP:
@@ -353,7 +367,11 @@ cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, 
             if result is not None:
                 return result
     arrays = arrays_of(which, a, b)
-    slope = checked_slope(which, arrays, from_dlpack(slope), dtype)
+    caller = fastact_fp_enter()  # NumPy rounds the slope
+    try:
+        slope = checked_slope(which, arrays, from_dlpack(slope), dtype)
+    finally:
+        fastact_fp_leave(caller)
     return general(which, (*arrays, slope), out, where, dtype, casting, order, subok)
 
 

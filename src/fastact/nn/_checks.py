@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import sys
 
 import numpy as np
 
@@ -16,11 +17,13 @@ def choose(argument, name, table):
 
 
 def integer(argument, value, least=1):
-    """Return ``value`` as an int of at least ``least``."""
+    """Return ``value`` as an int of at least ``least`` that may be a length of an array."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{argument} must be an integer, got {value!r} ({type(value).__name__})")
     if value < least:
         raise ValueError(f"{argument} must be at least {least}, got {value}")
+    if value > sys.maxsize:
+        raise ValueError(f"{argument} must be at most {sys.maxsize}, got a larger integer")
     return int(value)
 
 
