@@ -311,14 +311,14 @@ def test_caller_has_changed_the_mode(p, dtype, rng):
     if dtype in (F4, F8):
         calls.append(([np.resize(a, 600_000) for a in whole], numbers[0]))
     want = [p(*arrays, slope=slope) for arrays, slope in calls]
-    for bits in MODES:
+    for changed in MODES:
         got = []
-        with fastact.num_threads(2), Mode(bits) as mode:
+        with fastact.num_threads(2), Mode(changed) as mode:
             for arrays, slope in calls:
                 got.append(p(*arrays, slope=slope))
-                assert mode.now() == bits
+                assert mode.now() == changed
         for result, usual, (arrays, slope) in zip(got, want, calls, strict=True):
-            assert_same_bits(result, usual, f"mode {bits:#x}, {arrays[0].shape}, slope {slope!r}")
+            assert_same_bits(result, usual, f"mode {changed:#x}, {arrays[0].shape}, slope {slope!r}")
 
 
 @needs_modes
@@ -343,13 +343,18 @@ for bits in (MODES[-1], 0):
 
 
 def test_numbers_beyond_the_type():
-    """Weak numbers, slopes and integers past float32 or below it beside float32: no warning, or an error by name."""
+    """Weak numbers and slopes past float32 or below it, a signalling NaN that is cast, an integer past every float: no
+    warning, or an error by name."""
     x = np.array([0.5, -0.5], F4)
     with warnings.catch_warnings(), np.errstate(all="raise"):
         warnings.simplefilter("error")
         for number, want in ((1e39, INF), (-1e39, -INF), (1e-46, 0.0)):
             assert fastact.tanh_backward(number, x).tolist() == [want, want]
+        signalling = np.array([0x7FA00000, 0x3F000000], np.uint32).view(F4)
+        assert np.isnan(fastact.tanh_backward(np.ones(2), signalling)).tolist() == [True, False]
         for slope in (np.float64(1e-46), np.full(2, 1e-46), [1e-46, 1e-46]):
             assert_same_bits(fastact.leaky_relu(x, slope, dtype=F4), fastact.relu(x))
-        with pytest.raises((TypeError, ValueError), match=r"tanh_backward: dy is an integer of 1329 bits"):
+        with pytest.raises(ValueError, match="negative_slope must be finite"):
+            fastact.leaky_relu(x, signalling)
+        with pytest.raises(ValueError, match=r"tanh_backward: dy is an integer of 1329 bits"):
             fastact.tanh_backward(10**400, x)

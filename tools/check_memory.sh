@@ -28,8 +28,6 @@ suite() {
     $run python -m pytest -q -p no:cacheprovider "$@"
 }
 
-clang_library() { clang -print-file-name="libclang_rt.$1-$(uname -m).so"; }
-
 # Leaks are not looked for: CPython and NumPy keep memory to the end of the process. libstdc++ is loaded early because
 # AddressSanitizer must find its __cxa_throw before PyTorch's libraries throw.
 asan() {
@@ -50,6 +48,27 @@ valgrind_() {
     export PYTHONMALLOC=malloc
     suite "valgrind -q --error-exitcode=9 --exit-on-first-error=yes" "$@"
     FASTACT_ISA=baseline suite "valgrind -q --error-exitcode=9 --exit-on-first-error=yes" "$@"
+}
+
+# clang's, since libgomp's barriers are not instrumented and every team of it would look like a race: LLVM's runtime tells
+# ThreadSanitizer by archer where its threads meet. Only what is built here is instrumented: races of fastact with itself
+# are seen, those inside CPython, NumPy or a BLAS are not. Without archer the false reports are back.
+tsan() {
+    local archer
+    archer=$(dirname "$(readlink -f "$(command -v clang)")")/../lib/libarcher.so
+    [[ -e $archer ]] || { echo "no $archer: install clang's OpenMP (libomp-dev)" >&2; exit 2; }
+    export OMP_TOOL_LIBRARIES=$archer
+    export TSAN_OPTIONS="ignore_noninstrumented_modules=1 exitcode=66 halt_on_error=1"
+    build clang -g -fsanitize=thread
+    # an interpreter that holds ThreadSanitizer's runtime: clang 14's shared one ends in a segmentation fault
+    echo '#include <Python.h>' > python.c
+    echo 'int main(int n, char **arguments) { return Py_BytesMain(n, arguments); }' >> python.c
+    read -ra flags < <(python -c "import sysconfig as s; c = s.get_config_var; print('-I' + s.get_path('include'), \
+        '-L' + c('LIBDIR'), '-L' + c('LIBPL'), '-lpython' + c('LDVERSION'), c('LIBS'), '-Wl,-rpath,' + c('LIBDIR'))")
+    clang -fsanitize=thread -rdynamic python.c -o python-tsan "${flags[@]}" -lm
+    export PYTHONPATH=$PYTHONPATH:$(python -c "import sys; print(':'.join(sys.path[1:]))")
+    [[ $# -gt 0 ]] || set -- tests/test_threads.py tests/test_dispatch.py
+    ./python-tsan -m pytest -q -p no:cacheprovider "$@"
 }
 
 fuzz_tiles() {

@@ -185,9 +185,9 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
     given = dict(out=out, where=where, dtype=dtype, casting=casting, order=order, subok=subok)
     options = {name: value for name, value in given.items() if value is not DEFAULTS[name]}
     try:
-        if out is None and dtype is None and not (len(inputs) > 1 and has_python_number(inputs)):
+        if out is None and dtype is None and of_one_type(inputs):
             return ufunc(*inputs, **options)
-        with np.errstate(all="ignore"):  # a cast to a narrower type may overflow: as asked, or of a weak number
+        with np.errstate(all="ignore"):  # NumPy's casts overflow, underflow, and find signalling NaNs invalid
             return ufunc(*inputs, **options)
     except (TypeError, ValueError, OverflowError) as error:
         if any(is_foreign(value) for value in (*inputs, out)):
@@ -218,11 +218,16 @@ cdef bint is_other_user_type(value):
             and not is_bfloat16(value.dtype))
 
 
-cdef bint has_python_number(tuple inputs) noexcept:
+cdef bint of_one_type(tuple inputs) noexcept:
+    """Whether NumPy will cast no input but integers, whose casts raise no flag."""
+    if len(inputs) == 1:
+        return True
     for value in inputs:
-        if type(value) is float or type(value) is int:
-            return True
-    return False
+        if not (cnp.PyArray_Check(value) and cnp.PyArray_Check(inputs[0])):
+            return False
+        if cnp.PyArray_TYPE(<cnp.ndarray> value) != cnp.PyArray_TYPE(<cnp.ndarray> inputs[0]):
+            return False
+    return True
 
 
 cdef bint is_foreign(value):
@@ -324,14 +329,13 @@ cdef object checked_slope(int which, arrays, slope, dtype):
         common = slope_dtype(which, arrays, dtype)
     elif is_foreign(slope):
         return slope  # perhaps not even computed yet
-    with np.errstate(all="ignore"):
-        try:
-            masked = isinstance(slope, np.ma.MaskedArray)
-            values = np.asarray(slope.compressed() if masked else slope, dtype=common)
-        except OverflowError:  # an integer past every float
-            values, slope = np.asarray(math.inf), "an integer beyond every float"
-        except ValueError:  # ragged lists
-            raise ValueError(f"{name}: negative_slope must be numbers in a regular shape, got {slope!r}") from None
+    try:
+        masked = isinstance(slope, np.ma.MaskedArray)
+        values = np.asarray(slope.compressed() if masked else slope, dtype=common)
+    except OverflowError:  # an integer past every float
+        values, slope = np.asarray(math.inf), "an integer beyond every float"
+    except ValueError:  # ragged lists
+        raise ValueError(f"{name}: negative_slope must be numbers in a regular shape, got {slope!r}") from None
     if values.dtype.kind not in "fiub" and not is_bfloat16(values.dtype):
         raise TypeError(f"{name}: negative_slope has dtype {values.dtype}; wanted real numbers")
     # a minimum and a maximum, which a NaN or an infinity shows up in, make no array
@@ -369,7 +373,8 @@ cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, 
     arrays = arrays_of(which, a, b)
     caller = fastact_fp_enter()  # NumPy rounds the slope
     try:
-        slope = checked_slope(which, arrays, from_dlpack(slope), dtype)
+        with np.errstate(all="ignore"):  # the slope may overflow, or be a signalling NaN
+            slope = checked_slope(which, arrays, from_dlpack(slope), dtype)
     finally:
         fastact_fp_leave(caller)
     return general(which, (*arrays, slope), out, where, dtype, casting, order, subok)

@@ -3,8 +3,8 @@
 One pass over one array is one call of `apply` (this thread) or `apply_parallel` (typed memoryviews, OpenMP `prange`
 over tiles). An element's result depends on its own inputs alone, so how the work is cut changes no bit.
 
-Other Cython code says ``from fastact.kernels cimport sigmoid`` and calls the functions at the end, without the GIL if it
-likes; see ``examples/cython``.
+Other Cython code says ``from fastact.kernels cimport sigmoid`` and calls the functions at the end, without the GIL if
+it likes; see ``examples/cython``.
 """
 
 from cython.parallel cimport prange

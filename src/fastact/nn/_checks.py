@@ -31,11 +31,15 @@ def number(argument, value, least=0.0, below=math.inf, positive=False):
     """Return ``value`` as a float in [least, below), or in (least, below) if ``positive``."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{argument} must be a number, got {value!r} ({type(value).__name__})")
-    if not (least < value < below if positive else least <= value < below):
+    try:
+        found = float(value)
+    except OverflowError:  # an integer beyond every float
+        found = math.inf
+    if not (least < found < below if positive else least <= found < below):
         relation = "above" if positive else "at least"
         limit = f" and below {below:g}" if math.isfinite(below) else " and finite"
         raise ValueError(f"{argument} must be {relation} {least:g}{limit}, got {value}")
-    return float(value)
+    return found
 
 
 def float_type(dtype):
@@ -73,6 +77,7 @@ def real_matrix(argument, values, columns):
     return array
 
 
+@np.errstate(all="ignore")  # signalling NaNs
 def finite(argument, array, dtype):
     """Refuse NaN, infinities and numbers beyond ``dtype``; reads a few megabytes at a time."""
     if array.dtype.kind != "f":
