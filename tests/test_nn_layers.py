@@ -261,6 +261,7 @@ def test_copies_are_independent():
     ("arguments", "error", "words"),
     [
         ((0, 3), ValueError, "in_features must be at least 1, got 0"),
+        ((10**400, 3), ValueError, "in_features must be at most"),
         ((3, 2.5), TypeError, "out_features must be an integer, got 2.5"),
         ((3, True), TypeError, "out_features must be an integer, got True"),
         ((3, 2, "swish"), ValueError, "activation must be one of None, 'sigmoid', 'tanh', .*; got 'swish'"),

@@ -168,6 +168,7 @@ def test_state_stays_with_the_parameters():
         (lambda: nn.SGD(0), ValueError, "learning_rate must be above 0 and finite, got 0"),
         (lambda: nn.SGD(np.nan), ValueError, "learning_rate must be above 0"),
         (lambda: nn.SGD(np.inf), ValueError, "learning_rate must be above 0"),
+        (lambda: nn.SGD(10**400), ValueError, "learning_rate must be above 0 and finite"),
         (lambda: nn.SGD("0.1"), TypeError, "learning_rate must be a number, got '0.1'"),
         (lambda: nn.SGD(0.1, momentum=1), ValueError, "momentum must be at least 0 and below 1, got 1"),
         (lambda: nn.Adam(beta_1=-0.1), ValueError, "beta_1 must be at least 0 and below 1"),

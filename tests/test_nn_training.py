@@ -300,6 +300,10 @@ def test_nan_in_the_input_is_named():
                  lambda: model.evaluate(X, y, "softmax_cross_entropy")):
         with pytest.raises(ValueError, match=r"X must be finite, but X\[17, 2\] is nan"):
             call()
+    signalling = np.zeros((2, 4), np.uint16)
+    signalling[1, 2] = 0x7C01
+    with np.errstate(all="raise"), pytest.raises(ValueError, match=r"X\[1, 2\] is nan"):
+        model.predict(signalling.view(np.float16))
     many = np.zeros((600_000, 4), np.float32)
     many[599_999, 3] = np.nan
     with pytest.raises(ValueError, match=r"X\[599999, 3\] is nan"):

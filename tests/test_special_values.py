@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -255,3 +256,105 @@ def test_import_leaves_subnormals_to_the_process():
     program = "import numpy as np; a = np.array([1e-310]); import fastact; assert (a * 1.0)[0] == 1e-310"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr
+
+
+class Mode:
+    """The calling thread's floating-point mode, by the C library: fenv_t's last word of x86-64 is MXCSR, the first of
+    aarch64 FPCR."""
+
+    WORD, FLUSH = {"x86_64": (7, 0x8040), "aarch64": (0, 1 << 24)}.get(platform.machine(), (None, None))
+    CONTROL = {"x86_64": 0xFFC0, "aarch64": 0xFFFFFFFF}.get(platform.machine())
+    ROUNDINGS = {"x86_64": (0, 0x2000, 0x4000, 0x6000), "aarch64": (0, 1 << 23, 1 << 22, 3 << 22)}.get(
+        platform.machine(), ()
+    )
+    libm = ctypes.CDLL(ctypes.util.find_library("m"))
+
+    def __init__(self, bits):
+        self.bits = bits
+
+    def __enter__(self):
+        self.before = (ctypes.c_uint32 * 16)()
+        self.libm.fegetenv(self.before)
+        changed = (ctypes.c_uint32 * 16)(*self.before)
+        changed[self.WORD] |= self.bits
+        self.libm.fesetenv(changed)
+        return self
+
+    def now(self):
+        current = (ctypes.c_uint32 * 16)()
+        self.libm.fegetenv(current)
+        return current[self.WORD] & self.CONTROL & ~(self.before[self.WORD] & self.CONTROL)
+
+    def __exit__(self, *error):
+        self.libm.fesetenv(self.before)
+
+
+MODES = [flush | rounding for flush in (0, Mode.FLUSH or 0) for rounding in Mode.ROUNDINGS][1:]
+needs_modes = pytest.mark.skipif(not MODES or platform.system() != "Linux", reason="the modes' bits are not known")
+
+
+@needs_modes
+@pytest.mark.parametrize("dtype", ["f4", "f8", "f2", "bfloat16"])
+@each_pass
+def test_caller_has_changed_the_mode(p, dtype, rng):
+    """Flush-to-zero with each rounding, 7 modes: the usual bits, whole, strided, on threads, for slopes of every kind;
+    and the caller's mode stays."""
+    if dtype == "bfloat16":
+        dtype = pytest.importorskip("ml_dtypes").bfloat16
+    dtype = np.dtype(dtype)
+    with np.errstate(all="ignore"):
+        whole = [a.astype(dtype) for a in points(p, F8 if dtype == F8 else F4, 5_000, rng)]
+    numbers = (0.1, 1e-40, -1e-40 if p.kind != "backward" else 0.3) if p.slope else (None,)
+    calls = [(whole, slope) for slope in numbers] + [([a[::2] for a in whole], slope) for slope in numbers]
+    if p.slope:
+        calls.append((whole, np.full(whole[0].shape, 0.1, dtype)))
+    if dtype in (F4, F8):
+        calls.append(([np.resize(a, 600_000) for a in whole], numbers[0]))
+    want = [p(*arrays, slope=slope) for arrays, slope in calls]
+    for changed in MODES:
+        got = []
+        with fastact.num_threads(2), Mode(changed) as mode:
+            for arrays, slope in calls:
+                got.append(p(*arrays, slope=slope))
+                assert mode.now() == changed
+        for result, usual, (arrays, slope) in zip(got, want, calls, strict=True):
+            assert_same_bits(result, usual, f"mode {changed:#x}, {arrays[0].shape}, slope {slope!r}")
+
+
+@needs_modes
+def test_worker_threads_made_in_another_mode():
+    """OpenMP's threads inherit the mode of the call that makes them: flush-to-zero and rounding up; the usual bits."""
+    program = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+import numpy as np, fastact
+from test_special_values import MODES, Mode
+x = np.concatenate([np.geomspace(1e-45, 1, 300_000), np.linspace(-104, 20, 300_000)]).astype("f4")
+passes = fastact.sigmoid, fastact.tanh_derivative, fastact.sigmoid_derivative
+fastact.set_num_threads(1)
+want = [f(x) for f in passes]
+fastact.set_num_threads(2)
+for bits in (MODES[-1], 0):
+    with Mode(bits):
+        got = [f(x) for f in passes]
+    assert [y.tobytes() for y in got] == [y.tobytes() for y in want]
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+
+
+def test_numbers_beyond_the_type():
+    """Weak numbers and slopes past float32 or below it, a signalling NaN that is cast, an integer past every float: no
+    warning, or an error by name."""
+    x = np.array([0.5, -0.5], F4)
+    with warnings.catch_warnings(), np.errstate(all="raise"):
+        warnings.simplefilter("error")
+        for number, want in ((1e39, INF), (-1e39, -INF), (1e-46, 0.0)):
+            assert fastact.tanh_backward(number, x).tolist() == [want, want]
+        signalling = np.array([0x7FA00000, 0x3F000000], np.uint32).view(F4)
+        assert np.isnan(fastact.tanh_backward(np.ones(2), signalling)).tolist() == [True, False]
+        for slope in (np.float64(1e-46), np.full(2, 1e-46), [1e-46, 1e-46]):
+            assert_same_bits(fastact.leaky_relu(x, slope, dtype=F4), fastact.relu(x))
+        with pytest.raises(ValueError, match="negative_slope must be finite"):
+            fastact.leaky_relu(x, signalling)
+        with pytest.raises(ValueError, match=r"tanh_backward: dy is an integer of 1329 bits"):
+            fastact.tanh_backward(10**400, x)

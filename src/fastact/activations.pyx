@@ -29,6 +29,10 @@ from fastact.kernels cimport (
     FASTACT_tanh_derivative,
     apply,
     apply_parallel,
+    fastact_fp_enter,
+    fastact_fp_leave,
+    fastact_fpenv,
+    fastact_nearest_float,
     pass_table,
     threads_for,
 )
@@ -138,7 +142,7 @@ cdef object direct(int which, object a_given, object b_given, double slope, obje
                 and same_or_apart(b, out)):
             return None
     if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT:
-        launch[float](which, a, b, <float> slope, out)
+        launch[float](which, a, b, fastact_nearest_float(slope), out)
     else:
         launch[double](which, a, b, slope, out)
     return out
@@ -193,11 +197,11 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
     given = dict(out=out, where=where, dtype=dtype, casting=casting, order=order, subok=subok)
     options = {name: value for name, value in given.items() if value is not DEFAULTS[name]}
     try:
-        if out is None and dtype is None and not numbers:
+        if out is None and dtype is None and of_one_type(inputs):
             return ufunc(*inputs, **options)
-        with np.errstate(all="ignore"):  # a cast to a narrower type may overflow
+        with np.errstate(all="ignore"):  # NumPy's casts overflow, underflow, and find signalling NaNs invalid
             return ufunc(*inputs, **options)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         if any(is_foreign(value) for value in (*inputs, out)):
             raise  # the other library's own words
         problem = explain(which, inputs, out, dtype, casting)
@@ -243,6 +247,18 @@ cdef bint is_other_user_type(value):
             and not is_bfloat16(value.dtype))
 
 
+cdef bint of_one_type(tuple inputs) noexcept:
+    """Whether NumPy will cast no input but integers, whose casts raise no flag."""
+    if len(inputs) == 1:
+        return True
+    for value in inputs:
+        if not (cnp.PyArray_Check(value) and cnp.PyArray_Check(inputs[0])):
+            return False
+        if cnp.PyArray_TYPE(<cnp.ndarray> value) != cnp.PyArray_TYPE(<cnp.ndarray> inputs[0]):
+            return False
+    return True
+
+
 cdef bint is_foreign(value):
     """Whether another library's __array_ufunc__ has the say."""
     return hasattr(value, "__array_ufunc__") and not isinstance(value, (np.ndarray, np.generic))
@@ -263,6 +279,8 @@ cdef object explain(int which, tuple inputs, out, dtype, casting):
             array = np.asarray(value)
         except ValueError:  # ragged lists
             return f"{name} cannot be made an array, got {type(value).__name__}; wanted numbers in a regular shape"
+        if array.dtype == object and type(value) is int:
+            return f"{name} is an integer of {value.bit_length()} bits; wanted {wanted}"
         if not (array.dtype.num <= cnp.NPY_ULONGLONG or is_float(array.dtype)):  # bool, integers, floats
             return f"{name} has dtype {array.dtype}; wanted {wanted}"
         arrays.append(array)
@@ -344,14 +362,13 @@ cdef object checked_slope(int which, arrays, slope, dtype):
         common = common_dtype(arrays, dtype)
     elif is_foreign(slope):
         return slope  # perhaps not even computed yet
-    with np.errstate(all="ignore"):
-        try:
-            masked = isinstance(slope, np.ma.MaskedArray)
-            values = np.asarray(slope.compressed() if masked else slope, dtype=common)
-        except OverflowError:  # an integer past every float
-            values, slope = np.asarray(math.inf), "an integer beyond every float"
-        except ValueError:  # ragged lists
-            raise ValueError(f"{name}: negative_slope must be numbers in a regular shape, got {slope!r}") from None
+    try:
+        masked = isinstance(slope, np.ma.MaskedArray)
+        values = np.asarray(slope.compressed() if masked else slope, dtype=common)
+    except OverflowError:  # an integer past every float
+        values, slope = np.asarray(math.inf), "an integer beyond every float"
+    except ValueError:  # ragged lists
+        raise ValueError(f"{name}: negative_slope must be numbers in a regular shape, got {slope!r}") from None
     if values.dtype.kind not in "fiub" and not is_bfloat16(values.dtype):
         raise TypeError(f"{name}: negative_slope has dtype {values.dtype}; wanted real numbers")
     # a minimum and a maximum, which a NaN or an infinity shows up in, make no array
@@ -376,6 +393,7 @@ cdef object call(int which, a, b, out, where, dtype, casting, order, subok):
 
 cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, order, subok):
     cdef double number
+    cdef fastact_fpenv caller
     if type(slope) is int and -2**53 < slope < 2**53:
         slope = float(slope)
     if type(slope) is float and where is True and dtype is None and casting is SAME_KIND and order is KEEP:
@@ -386,7 +404,12 @@ cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, 
             if result is not None:
                 return result
     arrays = arrays_of(which, a, b)
-    slope = checked_slope(which, arrays, from_dlpack(slope), dtype)
+    caller = fastact_fp_enter()  # NumPy rounds the slope
+    try:
+        with np.errstate(all="ignore"):  # the slope may overflow, or be a signalling NaN
+            slope = checked_slope(which, arrays, from_dlpack(slope), dtype)
+    finally:
+        fastact_fp_leave(caller)
     return general(which, (*arrays, slope), out, where, dtype, casting, order, subok)
 
 

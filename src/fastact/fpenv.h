@@ -44,4 +44,16 @@ static inline void fastact_fp_leave(fastact_fpenv saved)
 }
 
 #endif
+
+/* The nearest float, whatever the caller's mode; volatile, since compilers move conversions past a change of mode. */
+static inline float fastact_nearest_float(double value)
+{
+    volatile double exact = value;
+    volatile float nearest;
+    fastact_fpenv caller = fastact_fp_enter();
+    nearest = (float)exact;
+    fastact_fp_leave(caller);
+    return nearest;
+}
+
 #endif

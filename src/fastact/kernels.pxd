@@ -37,6 +37,14 @@ cdef extern from "simd/passes.h" nogil:
         fastact_tile_f64 *f64
 
 
+cdef extern from "fpenv.h" nogil:
+    ctypedef struct fastact_fpenv:
+        pass
+    fastact_fpenv fastact_fp_enter()
+    void fastact_fp_leave(fastact_fpenv saved)
+    float fastact_nearest_float(double value)
+
+
 cdef const fastact_isa *isa  # the instruction set in use
 cdef const fastact_pass_info *pass_table  # a row a pass
 

@@ -16,13 +16,6 @@ cdef extern from "simd/passes.h" nogil:
     const fastact_isa *fastact_isa_level(int i)
 
 
-cdef extern from "fpenv.h" nogil:
-    ctypedef struct fastact_fpenv:
-        pass
-    fastact_fpenv fastact_fp_enter()
-    void fastact_fp_leave(fastact_fpenv saved)
-
-
 cdef extern from "openmp.h" nogil:
     const char *FASTACT_OPENMP_RUNTIME
     int FASTACT_HAS_OPENMP

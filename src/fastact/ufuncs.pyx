@@ -35,7 +35,15 @@ from libc.stdint cimport uint16_t
 cimport numpy as cnp
 from cython cimport floating
 
-from fastact.kernels cimport FASTACT_N_PASSES, apply, fastact_pass_info, pass_table
+from fastact.kernels cimport (
+    FASTACT_N_PASSES,
+    apply,
+    fastact_fp_enter,
+    fastact_fp_leave,
+    fastact_fpenv,
+    fastact_pass_info,
+    pass_table,
+)
 
 cnp.import_array()
 cnp.import_ufunc()
@@ -102,6 +110,7 @@ cdef void run(
     cdef Py_ssize_t start, size
     cdef Py_ssize_t longest = n
     cdef int k
+    cdef fastact_fpenv caller = fastact_fp_enter()  # for the conversions of halves; `apply` has its own
     for k in range(inputs):
         one_slope = info.slope and k == inputs - 1 and steps[k] == 0
         direct[k] = storage == NATIVE and (steps[k] == sizeof(floating) or one_slope)
@@ -127,6 +136,7 @@ cdef void run(
         if not direct_out:
             scatter(target, operands[inputs] + start * steps[inputs], steps[inputs], size, storage)
         start += size
+    fastact_fp_leave(caller)
 
 
 cdef void loop_float16(char **operands, const cnp.npy_intp *dims, const cnp.npy_intp *steps, void *row) noexcept nogil:

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import sys
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,13 @@ def choose(argument, name, table):
 
 
 def integer(argument: str, value: object, least: int = 1) -> int:
-    """Return ``value`` as an int of at least ``least``."""
+    """Return ``value`` as an int of at least ``least`` that may be a length of an array."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{argument} must be an integer, got {value!r} ({type(value).__name__})")
     if value < least:
         raise ValueError(f"{argument} must be at least {least}, got {value}")
+    if value > sys.maxsize:
+        raise ValueError(f"{argument} must be at most {sys.maxsize}, got a larger integer")
     return int(value)
 
 
@@ -30,11 +33,15 @@ def number(argument, value, least=0.0, below=math.inf, positive=False):
     """Return ``value`` as a float in [least, below), or in (least, below) if ``positive``."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{argument} must be a number, got {value!r} ({type(value).__name__})")
-    if not (least < value < below if positive else least <= value < below):
+    try:
+        found = float(value)
+    except OverflowError:  # an integer beyond every float
+        found = math.inf
+    if not (least < found < below if positive else least <= found < below):
         relation = "above" if positive else "at least"
         limit = f" and below {below:g}" if math.isfinite(below) else " and finite"
         raise ValueError(f"{argument} must be {relation} {least:g}{limit}, got {value}")
-    return float(value)
+    return found
 
 
 def float_type(dtype):
@@ -72,6 +79,7 @@ def real_matrix(argument: str, values: ArrayLike, columns: int) -> NDArray[Any]:
     return array
 
 
+@np.errstate(all="ignore")  # signalling NaNs
 def finite(argument, array, dtype):
     """Refuse NaN, infinities and numbers beyond ``dtype``; reads a few megabytes at a time."""
     if array.dtype.kind != "f":

@@ -147,7 +147,7 @@ class Dense:
             raise ValueError(
                 f"negative_slope must be a number or an array of shape ({self.out_features},), got shape {slope.shape}"
             )
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             rounded = slope.astype(self.dtype)
         if not np.isfinite(rounded).all():
             raise ValueError(f"negative_slope must be finite in {self.dtype}, got {negative_slope!r}")
