@@ -79,12 +79,15 @@ def test_inputs_of_the_wrong_type(p, bad):
         arrays[k] = bad
         refused(TypeError, [name, "float32", "float64"], p, *arrays, out=np.full(1, 7, F4))
         refused(TypeError, [name, bad.dtype.name if bad.dtype.kind in "cOg" else name], p, *arrays)
+        if bad.dtype.kind != "f":  # of a long double it is a cast like any other
+            refused(TypeError, [name, "float32", "float64"], p, *arrays, casting="unsafe")
 
 
 @each_pass
 def test_scalars_of_the_wrong_type(p):
     """None, a string, a complex number, a dict, for each argument: TypeError."""
     for k, name in enumerate(p.arguments):
+        refused(TypeError, [name], p, *(1j if i == k else a for i, a in enumerate(inputs(p))), casting="unsafe")
         for bad in (None, "abc", 1j, {}):
             arrays = inputs(p)
             arrays[k] = bad

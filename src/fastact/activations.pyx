@@ -178,7 +178,7 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
     cdef bint numbers = False
     for value in inputs:
         numbers |= type(value) is float or type(value) is int
-        if is_other_user_type(value):  # NumPy would take an ml_dtypes.float8_e5m2 for a float16
+        if is_refused(value):
             raise TypeError(f"{ufunc.__name__}: {explain(which, inputs, None, None, None)}")
     if not (out is None or isinstance(out, (np.ndarray, tuple)) or is_foreign(out)):
         general(which, inputs, memory_of(which, out), where, dtype, casting, order, subok)
@@ -241,10 +241,13 @@ cdef bint is_float(dtype):
     return dtype.num in (cnp.NPY_FLOAT16, cnp.NPY_FLOAT32, cnp.NPY_FLOAT64) or is_bfloat16(dtype)
 
 
-cdef bint is_other_user_type(value):
-    """Whether these are numbers of a type that NumPy has been taught, but for bfloat16."""
-    return (isinstance(value, (np.ndarray, np.generic)) and value.dtype.num >= NPY_USERDEF
-            and not is_bfloat16(value.dtype))
+cdef bint is_refused(value):
+    """Whether this holds no real numbers (`casting="unsafe"` would have NumPy cast them), or numbers of a type that
+    NumPy has been taught, but for bfloat16: it would take an ml_dtypes.float8_e5m2 for a float16."""
+    if isinstance(value, (complex, str, bytes)):
+        return True
+    return (isinstance(value, (np.ndarray, np.generic))
+            and (value.dtype.num >= NPY_USERDEF or value.dtype.kind not in "fiub") and not is_bfloat16(value.dtype))
 
 
 cdef bint of_one_type(tuple inputs) noexcept:
