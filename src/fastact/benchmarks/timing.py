@@ -68,21 +68,24 @@ class Timed(NamedTuple):
 class Clock:
     """Takes samples of one contestant.
 
-    A sample is as many calls as fill ``sample_seconds``, or one. As many before it are not timed: they bring data and
-    code back into the caches. Where threads are at work, a pause before those lets the threads of the other libraries,
-    which wait for more work in a loop for a while, go to sleep; the calls that are not timed then wake up those of this
-    one, and give the system the time to put each on a processor of its own.
+    A sample is as many calls as fill ``sample_seconds``, or one. As many before it are not timed, unless a call is
+    long: they bring data and code back into the caches. Where threads are at work, a pause before those lets the
+    threads of the other libraries, which wait for more work in a loop for a while, go to sleep; the calls that are
+    not timed then wake up those of this one, and give the system the time to put each on a processor of its own.
     """
 
     WARM_UP = 5e-3  # seconds, after a pause
+    LONG = 5e-2  # seconds; such a call warms itself up
 
     def __init__(self, contestant, sample_seconds, pause):
         self._timer = timeit.Timer(contestant.statement, contestant.setup, globals=contestant.namespace)
         self._pause = pause
         self.calls = 1
+        self._long = False
         self.sample()  # compiles what compiles at the first call
         while (seconds := self.sample() * self.calls) < sample_seconds / 2 and self.calls < 10**7:
             self.calls = max(2 * self.calls, min(10 * self.calls, int(self.calls * sample_seconds / seconds)))
+        self._long = self.calls == 1 and seconds > self.LONG
 
     def sample(self):
         """Return the seconds of a call, over one sample."""
@@ -90,6 +93,8 @@ class Clock:
             end = time.perf_counter() + self._pause
             while time.perf_counter() < end:
                 pass  # a thread that slept here would wake on the processor that one of its own team holds
+        if self._long:
+            return self._timer.timeit(1)
         seconds = self._timer.timeit(self.calls)
         while self._pause and seconds < self.WARM_UP:
             seconds += self._timer.timeit(self.calls)
