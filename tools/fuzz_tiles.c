@@ -1,11 +1,11 @@
-/* libFuzzer over every tile function that this processor runs; `bash tools/check_memory.sh fuzz-tiles` builds and runs it.
+/* libFuzzer over every tile function that this processor runs; `bash tools/check_memory.sh fuzz-tiles` builds it.
  *
- * The input's bytes choose pass, type, instruction set, length, where each array lies, what out is, the slope's step and
- * the values; where they end, a generator goes on. Each array lies on a page of its own between two that cannot be
+ * The input's bytes choose pass, type, instruction set, length, where each array lies, what out is, the slope's step
+ * and the values; where they end, a generator goes on. Each array lies on a page of its own between two that cannot be
  * touched, at either end or some elements from it; the rest of its page must stay as it was. Checked besides:
  *   the inputs are unchanged, but for the one that out is;
  *   the same bits in pieces of other lengths at other places, and from all instruction sets with a fused multiply-add;
- *   every element against the C library's long double, NaN, selection and range as CONTRACT promises, and the errors
+ *   every element against the C library's long double, NaN, selection and range as README.md promises, the errors
  *   that src/fastact/simd/README.md states; tanh is odd to the bit.
  * A finding is printed and aborts, so that libFuzzer keeps the input. */
 #include <math.h>
@@ -123,8 +123,8 @@ static void fill(int type, unsigned char *p, ptrdiff_t n)
         }
 }
 
-static void call(const run *r, const fastact_isa *isa, unsigned char *const arrays[], unsigned char *out, ptrdiff_t start,
-                 ptrdiff_t n)
+static void call(const run *r, const fastact_isa *isa, unsigned char *const arrays[], unsigned char *out,
+                 ptrdiff_t start, ptrdiff_t n)
 {
     const fastact_pass_info *info = &fastact_pass_table[r->pass];
     const size_t at = start * sizes[r->type];
@@ -258,8 +258,8 @@ static void right_values(const run *r, unsigned char *const arrays[], const unsi
         const long double y = get(r->type, out, i), want = exact(r, a, b, s), limit = bound(r);
         const long double error = error_in_ulp(r->type, y, want);
         if (limit == 0 ? error != 0 || (!isnan(y) && signbit(y) != signbit(want)) : error >= limit)
-            fail(r, "element %td, inputs %.17Lg, %.17Lg, %.17Lg: got %.17Lg, exact %.20Lg, %.4Lg ULP", i, a, b, s, y, want,
-                 error);
+            fail(r, "element %td, inputs %.17Lg, %.17Lg, %.17Lg: got %.17Lg, exact %.20Lg, %.4Lg ULP", i, a, b, s, y,
+                 want, error);
         const long double highest = r->pass == FASTACT_sigmoid_derivative ? 0.25L : 1;
         const int bounded = limit != 0 && info->arrays == 1;
         if (bounded && !isnan(y) && !(y >= (r->pass == FASTACT_tanh ? -1 : 0) && y <= highest))
