@@ -140,6 +140,15 @@ def test_bfloat16(p):
     assert p(*arrays, slope=0.1, dtype=F8).dtype == F8
     if p.kind == "backward":
         assert p(x, x.astype(F4)).dtype == F4
+        with pytest.raises(ValueError, match=f"{p}: dy is an integer of 1329 bits"):
+            p(10**400, x)
+        with np.errstate(all="raise"):  # beyond bfloat16
+            assert p(3.4e38, x).dtype == p(1e39, x).dtype == bfloat16
+    if p.slope:
+        with np.errstate(all="raise"):  # beyond float32, the common type
+            assert p(1e39, *[x] * (len(arrays) - 1), slope=np.array(0.5, F4)).dtype == F4
+        with pytest.raises(ValueError, match=f"{p}: {p.arguments[0]} is an integer of 1329 bits"):
+            p(10**400, *[x] * (len(arrays) - 1), slope=np.array(0.5, bfloat16))
     with pytest.raises(TypeError, match=r"complex64.*bfloat16"):
         p(*[np.ones(3, "c8")] * len(arrays))
     if p.slope:

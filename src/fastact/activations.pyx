@@ -175,16 +175,14 @@ cdef object memory_of(int which, out):
 cdef object general(int which, tuple inputs, out, where, dtype, casting, order, subok):
     ufuncs.meet_bfloat16()
     ufunc = UFUNCS[which]
-    cdef bint numbers = False
+    cdef bint weak = False
     for value in inputs:
-        numbers |= type(value) is float or type(value) is int
+        weak |= dtype is None and (type(value) is float or type(value) is int)
         if is_refused(value):
             raise TypeError(f"{ufunc.__name__}: {explain(which, inputs, None, None, None)}")
     if not (out is None or isinstance(out, (np.ndarray, tuple)) or is_foreign(out)):
         general(which, inputs, memory_of(which, out), where, dtype, casting, order, subok)
         return out  # the caller's own object, its memory written
-    if numbers and dtype is None:
-        inputs = weak_beside_bfloat16(inputs)
     target = out[0] if isinstance(out, tuple) and len(out) == 1 else out
     if dtype is None and isinstance(target, np.ndarray) and is_bfloat16(target.dtype):
         # NumPy would let an `out` of bfloat16 choose the loop for all later calls on bool and integers
@@ -197,6 +195,9 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
     given = dict(out=out, where=where, dtype=dtype, casting=casting, order=order, subok=subok)
     options = {name: value for name, value in given.items() if value is not DEFAULTS[name]}
     try:
+        if weak:
+            with np.errstate(all="ignore"):
+                inputs = weak_beside_bfloat16(inputs)
         if out is None and dtype is None and of_one_type(inputs):
             return ufunc(*inputs, **options)
         with np.errstate(all="ignore"):  # NumPy's casts overflow, underflow, and find signalling NaNs invalid
