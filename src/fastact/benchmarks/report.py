@@ -68,8 +68,9 @@ def check_folder(folder):
 
 
 def write(document, folder):
-    """Write the files of a report; each is replaced as a whole or not at all."""
-    _replace(folder / JSON, json.dumps(_rounded(document), indent=None, separators=(",", ":")) + "\n")
+    """Write the files of a report, all from the same rounded numbers; each is replaced as a whole or not at all."""
+    document = _rounded(document)
+    _replace(folder / JSON, json.dumps(document, indent=None, separators=(",", ":")) + "\n")
     try:
         from fastact.benchmarks import plots
     except ImportError:
