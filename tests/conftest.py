@@ -1,6 +1,7 @@
 """What every test gets: a seeded generator, and the certainty that the instruction set asked for runs."""
 
 import os
+import signal
 import tempfile
 
 import numpy as np
@@ -11,10 +12,13 @@ import fastact
 
 
 def pytest_configure(config):
-    """What Hypothesis keeps goes into a directory that ends with the run, not into the current one."""
+    """What Hypothesis keeps goes into a directory that ends with the run, not into the current one; and children of a
+    run in the background of a shell, which ignores SIGINT, can be interrupted all the same."""
     directory = tempfile.TemporaryDirectory()
     config.add_cleanup(directory.cleanup)
     set_hypothesis_home_dir(directory.name)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header():
