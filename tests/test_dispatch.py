@@ -30,9 +30,13 @@ def print_hashes():
     """A line a pass and type: the hash of its results on a dense input, NaNs with their payloads included."""
     print(fastact.get_isa())
     for p in PASSES:
-        for dtype in (F4, np.dtype("f8")):
+        for dtype in (F4, np.dtype("f8"), np.dtype("f2")):
             rng = np.random.default_rng(list(p.name.encode()))
-            inputs = points(p, dtype, 1_000_000, rng)
+            if dtype == "f2":
+                every = np.arange(2**16, dtype=np.uint16).view(dtype)
+                inputs = [every, rng.permutation(every)][-len(p.arguments) :]
+            else:
+                inputs = points(p, dtype, 1_000_000, rng)
             if dtype == F4:  # other bit patterns than in the value tests
                 comb = every_pattern(2**14 + 1)
                 inputs = [np.concatenate([a, np.roll(comb, k * 12345)]) for k, a in enumerate(inputs)]
@@ -73,13 +77,14 @@ def test_values(isa):
 
 @pytest.mark.skipif(len(FMA) < 2, reason=f"only one instruction set with FMA here: {FMA}")
 def test_same_bits():
-    """24 hashes over more than a million inputs each: the same from every instruction set that has FMA."""
+    """36 hashes, of float32 and float64 over more than a million inputs each, of float16 over all 65,536: the same from
+    every instruction set that has FMA."""
     outputs = {}
     for isa in FMA:
         got = python("-c", HASH, isa=isa)
         assert got.returncode == 0, got.stderr
         first, *hashes = got.stdout.splitlines()
-        assert first == isa and len(hashes) == 2 * len(PASSES)
+        assert first == isa and len(hashes) == 3 * len(PASSES)
         outputs[isa] = hashes
     assert all(hashes == outputs[FMA[0]] for hashes in outputs.values()), outputs
 
@@ -90,7 +95,7 @@ def test_hashes_see_the_level():
     if not FMA or levels[-1] in FMA:
         pytest.skip(f"nothing to tell apart: {levels}")
     runs = [python("-c", HASH, isa=isa).stdout.splitlines()[1:] for isa in (FMA[0], levels[-1])]
-    assert len(runs[0]) == len(runs[1]) == 2 * len(PASSES)
+    assert len(runs[0]) == len(runs[1]) == 3 * len(PASSES)
     assert runs[0] != runs[1]
     relu = [[line for line in lines if "relu" in line] for lines in runs]
     assert relu[0] == relu[1]  # these round once at most, whatever the level

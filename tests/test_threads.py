@@ -35,6 +35,82 @@ def test_same_bits(p, dtype, rng):
                 assert_same_bits(p(*fresh, out=fresh[-1]), want, f"{size} elements in place, {threads} threads")
 
 
+# what a test makes of whole arrays: more than 131,072 elements, twice the lower grain, that are no one block
+LAYOUTS = {
+    "every second": ((600_000,), lambda a: a[::2]),
+    "backwards": ((300_000,), lambda a: a[::-1]),
+    "two of three columns": ((70_000, 3), lambda a: a[:, :2]),
+    "half the columns": ((700, 900), lambda a: a[:, :450]),
+    "transposed": ((700, 900), lambda a: a.T),
+    "three axes in another order": ((50, 60, 70), lambda a: a.transpose(1, 0, 2)),
+    "every third of the last axis": ((90, 60, 80), lambda a: a[:, :, ::3]),
+    "one long row": ((1, 300_001), lambda a: a[:, 1:]),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", ["f2", "bfloat16", "f4", "f8"])
+@each_pass
+def test_same_bits_row_by_row(p, dtype, layout, rng):
+    """Eight layouts, three places for the result, one slope, one a column and one a row, 1 and 3 threads: the bits of
+    contiguous copies in short pieces."""
+    if dtype == "bfloat16":
+        dtype = pytest.importorskip("ml_dtypes", reason="bfloat16 is ml_dtypes'").bfloat16
+    shape, view = LAYOUTS[layout]
+    with np.errstate(all="ignore"):
+        wholes = [np.resize(a, shape).astype(dtype) for a in points(p, F4, 100_003, rng)]
+    arrays = [view(a) for a in wholes]
+    slopes = [None]
+    if p.slope:
+        last, first = arrays[0].shape[-1], (arrays[0].shape[0],) + (1,) * (arrays[0].ndim - 1)
+        slopes = [0.25, rng.choice(np.array([0, 0.25, 3], dtype), last), rng.choice(np.array([0, 2.5], dtype), first)]
+    for slope in slopes:
+        flat = [np.ascontiguousarray(a).ravel() for a in arrays]
+        if isinstance(slope, np.ndarray):
+            flat_slope = np.ascontiguousarray(np.broadcast_to(slope, arrays[0].shape)).ravel()
+            want = [p(*(a[i : i + 999] for a in flat), slope=flat_slope[i : i + 999])
+                    for i in range(0, flat[0].size, 999)]  # fmt: skip
+        else:
+            want = [p(*(a[i : i + 999] for a in flat), slope=slope) for i in range(0, flat[0].size, 999)]
+        want = np.concatenate(want).tobytes()
+        for threads in (1, 3):
+            with fastact.num_threads(threads):
+                assert p(*arrays, slope=slope).tobytes() == want, threads
+                guarded = np.full_like(wholes[0], 7)
+                assert p(*arrays, slope=slope, out=view(guarded)).tobytes() == want, threads
+                view(guarded)[...] = 7
+                assert (guarded == 7).all(), "other elements were written"
+                mine = view(wholes[-1].copy())
+                assert p(*arrays[:-1], mine, slope=slope, out=mine).tobytes() == want, threads
+
+
+@each_dtype
+@each_pass
+def test_streaming_changes_no_bit(p, dtype, rng):
+    """Results written past the caches, as those are that none holds: nine lengths, 16 offsets of `out`, on one thread
+    and on two; no byte beside them is written."""
+    inputs = [np.resize(a, 300_000) for a in points(p, dtype, 100_000, rng)]
+    before = kernels.set_cache_size(0)
+    try:
+        for length in (1, 15, 16, 17, 1023, 1024, 1025, 16_385, 300_000):
+            arrays = [a[:length] for a in inputs]
+            kernels.set_cache_size(2**40)
+            want = p(*arrays)
+            kernels.set_cache_size(0)
+            for threads in (1, 2):
+                with fastact.num_threads(threads):
+                    assert_same_bits(p(*arrays), want)
+                    for offset in range(16) if length < 300_000 else (0, 1):
+                        memory = np.full(length + 40, 7, dtype)
+                        out = memory[offset : offset + length]
+                        assert p(*arrays, out=out) is out
+                        assert_same_bits(out, want)
+                        out[...] = 7
+                        assert (memory == 7).all()
+    finally:
+        kernels.set_cache_size(before)
+
+
 def test_set_num_threads():
     """1, 2, 7 and NumPy's integers are taken; 0, negatives, floats, strings, None refused, and nothing is changed."""
     for n in (1, 2, 7, np.int64(3), np.uint8(2)):

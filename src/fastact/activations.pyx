@@ -1,7 +1,8 @@
 """The twelve passes as users call them.
 
 A plain array (ndarray itself, float32 or float64, contiguous, aligned, native byte order) whose `out` is absent, the
-same memory or apart from it goes straight to the kernels; everything else goes to the NumPy ufunc of the same name.
+same memory or apart from it goes straight to the kernels; arrays of one type that are no such block go row by row
+(`ufuncs.over_rows`); everything else goes to the NumPy ufunc of the same name.
 """
 
 import math
@@ -34,6 +35,7 @@ from fastact.kernels cimport (
     fastact_fpenv,
     fastact_nearest_float,
     pass_table,
+    streams,
     threads_for,
 )
 
@@ -105,7 +107,7 @@ cdef int launch(int which, cnp.ndarray a, cnp.ndarray b, floating slope, cnp.nda
     cdef const floating *a_data = <const floating *> cnp.PyArray_DATA(a)
     cdef const floating *b_data = <const floating *> cnp.PyArray_DATA(b)
     cdef floating *out_data = <floating *> cnp.PyArray_DATA(out)
-    if threads > 1:
+    if threads > 1 or streams(a_data, b_data, out_data, cnp.PyArray_NBYTES(out)):
         return launch_parallel(which, a, b, slope, out, threads)
     if n >= RELEASE_GIL:
         with nogil:
@@ -150,21 +152,33 @@ cdef object direct(int which, object a_given, object b_given, double slope, obje
 
 # ------------------------------------------------------------------------------------- everything else, through NumPy
 
-cdef object from_dlpack(value):
-    """An array of a library that speaks DLPack only, as an ndarray over the same memory; anything else as it came."""
-    if cnp.PyArray_Check(value) or not hasattr(value, "__dlpack__"):
+cdef object as_array(int which, str name, value):
+    """An input as an array, but for arrays, numbers, and what other libraries compute with in their own way."""
+    if isinstance(value, (np.ndarray, np.generic, bool, int, float, complex, str, bytes)) or is_foreign(value):
         return value
-    return value if hasattr(value, "__array__") or is_foreign(value) else np.from_dlpack(value)
+    try:
+        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+            return np.from_dlpack(value)
+        return np.asarray(value)
+    except (TypeError, ValueError, BufferError, RuntimeError) as error:  # ragged lists; or the other library's words
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{pass_table[which].name.decode()}: {name} cannot be made an array, got {type(value).__name__}; "
+                   f"wanted numbers in a regular shape: {error}") from error
 
 
 cdef tuple arrays_of(int which, a, b):
     """The arrays of a pass, without the slope: one, or dy and y."""
-    return (from_dlpack(a),) if pass_table[which].arrays == 1 else (from_dlpack(a), from_dlpack(b))
+    names = argument_names(which)
+    if pass_table[which].arrays == 1:
+        return (as_array(which, names[0], a),)
+    return as_array(which, names[0], a), as_array(which, names[1], b)
 
 
 cdef object memory_of(int which, out):
     """The memory of an `out` that is no NumPy array, as an ndarray, never a copy: by DLPack or the buffer protocol."""
     try:
+        if hasattr(out, "is_neg") and out.is_neg():  # a PyTorch tensor that stands for the negative of its memory
+            raise TypeError("its negative bit is set; use tensor.resolve_neg()")
         return np.from_dlpack(out) if hasattr(out, "__dlpack__") else np.asarray(memoryview(out))
     except (TypeError, ValueError, BufferError, RuntimeError) as error:
         raise TypeError(
@@ -176,24 +190,27 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
     ufuncs.meet_bfloat16()
     ufunc = UFUNCS[which]
     cdef bint weak = False
+    if isinstance(out, tuple) and len(out) == 1:
+        out = out[0]
     for value in inputs:
         weak |= dtype is None and (type(value) is float or type(value) is int)
         if is_refused(value):
-            raise TypeError(f"{ufunc.__name__}: {explain(which, inputs, None, None, None)}")
-    if not (out is None or isinstance(out, (np.ndarray, tuple)) or is_foreign(out)):
+            raise TypeError(f"{ufunc.__name__}: {explain(which, inputs, None, None, None, True)}")
+    if not (out is None or out is Ellipsis or isinstance(out, (np.ndarray, tuple)) or is_foreign(out)):
         general(which, inputs, memory_of(which, out), where, dtype, casting, order, subok)
         return out  # the caller's own object, its memory written
-    target = out[0] if isinstance(out, tuple) and len(out) == 1 else out
-    if dtype is None and isinstance(target, np.ndarray) and is_bfloat16(target.dtype):
+    if dtype is None and isinstance(out, np.ndarray) and is_bfloat16(out.dtype):
         # NumPy would let an `out` of bfloat16 choose the loop for all later calls on bool and integers
         dtype = common_dtype(inputs, None)
-    if where is not True and isinstance(target, np.ndarray):
+    if where is not True and isinstance(out, np.ndarray):
         # NumPy would work in a temporary `out` and, where it casts too, write its other elements back with it
-        inputs = tuple([apart_from(target, value) for value in inputs])
-        where = apart_from(target, where)
+        inputs = tuple([apart_from(out, value) for value in inputs])
+        where = apart_from(out, where)
     # options at their default are left out: another library's __array_ufunc__ may know none of them
     given = dict(out=out, where=where, dtype=dtype, casting=casting, order=order, subok=subok)
     options = {name: value for name, value in given.items() if value is not DEFAULTS[name]}
+    if where is not True:
+        options["out"] = out  # said aloud: NumPy warns of a `where` without it
     try:
         if weak:
             with np.errstate(all="ignore"):
@@ -205,7 +222,7 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
     except (TypeError, ValueError, OverflowError) as error:
         if any(is_foreign(value) for value in (*inputs, out)):
             raise  # the other library's own words
-        problem = explain(which, inputs, out, dtype, casting)
+        problem = explain(which, inputs, out, dtype, casting, where)
         if problem is None:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
@@ -247,6 +264,8 @@ cdef bint is_refused(value):
     NumPy has been taught, but for bfloat16: it would take an ml_dtypes.float8_e5m2 for a float16."""
     if isinstance(value, (complex, str, bytes)):
         return True
+    if is_foreign(value):
+        return False
     return (isinstance(value, (np.ndarray, np.generic))
             and (value.dtype.num >= NPY_USERDEF or value.dtype.kind not in "fiub") and not is_bfloat16(value.dtype))
 
@@ -265,7 +284,10 @@ cdef bint of_one_type(tuple inputs) noexcept:
 
 cdef bint is_foreign(value):
     """Whether another library's __array_ufunc__ has the say."""
-    return hasattr(value, "__array_ufunc__") and not isinstance(value, (np.ndarray, np.generic))
+    if isinstance(value, np.ndarray):
+        return not (cnp.PyArray_CheckExact(value) or isinstance(value, np.ma.MaskedArray)
+                    or type(value).__array_ufunc__ is np.ndarray.__array_ufunc__)
+    return hasattr(value, "__array_ufunc__") and not isinstance(value, np.generic)
 
 
 cdef tuple argument_names(int which):
@@ -273,28 +295,34 @@ cdef tuple argument_names(int which):
     return names + ("negative_slope",) if pass_table[which].slope else names
 
 
-cdef object explain(int which, tuple inputs, out, dtype, casting):
+cdef str FLOATS = "float16, float32, float64 or bfloat16"
+
+
+cdef object explain_dtype(dtype):
+    """What is wrong with the `dtype` of a call, or None."""
+    try:
+        dtype = as_dtype(dtype)
+    except TypeError:
+        return f"dtype is {dtype!r}; wanted {FLOATS}"
+    return None if is_float(dtype) else f"dtype is {dtype}; wanted {FLOATS}"
+
+
+cdef object explain(int which, tuple inputs, out, dtype, casting, where):
     """What is wrong with the arguments of a call that NumPy refused, or None where its own words are best."""
-    floats = "float16, float32, float64 or bfloat16"
-    wanted = f"{floats}, an integer type or bool"
+    wanted = f"{FLOATS}, an integer type or bool"
     arrays = []
     for name, value in zip(argument_names(which), inputs):
-        try:
-            array = np.asarray(value)
-        except ValueError:  # ragged lists
-            return f"{name} cannot be made an array, got {type(value).__name__}; wanted numbers in a regular shape"
+        array = np.asarray(value)
         if array.dtype == object and type(value) is int:
             return f"{name} is an integer of {value.bit_length()} bits; wanted {wanted}"
         if not (array.dtype.num <= cnp.NPY_ULONGLONG or is_float(array.dtype)):  # bool, integers, floats
             return f"{name} has dtype {array.dtype}; wanted {wanted}"
         arrays.append(array)
     if dtype is not None:
-        try:
-            dtype = np.dtype(dtype)
-        except TypeError:
-            return f"dtype is {dtype!r}; wanted {floats}"
-        if not is_float(dtype):
-            return f"dtype is {dtype}; wanted {floats}"
+        problem = explain_dtype(dtype)
+        if problem is not None:
+            return problem
+        dtype = as_dtype(dtype)
     try:
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
     except ValueError as error:
@@ -302,11 +330,17 @@ cdef object explain(int which, tuple inputs, out, dtype, casting):
             return None
         shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(argument_names(which), arrays))
         return f"shapes do not broadcast together: {shapes}"
+    if where is not True:
+        mask = np.asarray(where)
+        if isinstance(where, (np.ndarray, np.generic)) and mask.dtype != bool:  # NumPy makes bool of lists
+            return f"where has dtype {mask.dtype}; wanted bool"
+        try:
+            shape = np.broadcast_shapes(shape, mask.shape)
+        except ValueError:
+            return f"where has shape {mask.shape}, which does not broadcast with {shape}"
     if isinstance(out, tuple):
-        if len(out) != 1:
-            return f"out must be one array, got a tuple of {len(out)}"
-        out = out[0]
-    if out is None:
+        return f"out must be one array, got a tuple of {len(out)}"
+    if out is None or out is Ellipsis:
         return None
     if not isinstance(out, np.ndarray):
         return f"out must be a NumPy array, got {type(out).__name__}"
@@ -331,20 +365,28 @@ cdef object explain(int which, tuple inputs, out, dtype, casting):
 
 # ------------------------------------------------------------------------------------------------- the negative slope
 
+cdef object as_dtype(dtype):
+    """What NumPy's functions take for `dtype`: whatever makes one, or a class of them."""
+    return dtype() if isinstance(dtype, type) and issubclass(dtype, np.dtype) else np.dtype(dtype)
+
+
 cdef object common_dtype(arrays, dtype):
     """The type computed in, which a plain Python number takes no part in choosing; None where only NumPy can tell."""
     if dtype is not None:
-        return np.dtype(dtype)
+        return as_dtype(dtype)
     known = []
     for array in arrays:
         if type(array) in (bool, int, float):
             known.append(array)
         elif isinstance(getattr(array, "dtype", None), np.dtype):
             known.append(array.dtype)
-        elif hasattr(array, "__array_ufunc__"):
-            return None
+        elif hasattr(getattr(array, "dtypes", None), "tolist"):  # a pandas DataFrame, a type a column
+            columns = array.dtypes.tolist()
+            if not columns or any([column != columns[0] or not isinstance(column, np.dtype) for column in columns]):
+                return None
+            known.append(columns[0])
         else:
-            known.append(np.asarray(array).dtype)
+            return None
     if any([is_bfloat16(one) for one in known]):  # beside which NumPy takes Python numbers for float64
         known = [one for one in known if isinstance(one, np.dtype)]
     try:
@@ -361,35 +403,59 @@ cdef object checked_slope(int which, arrays, slope, dtype):
     name = pass_table[which].name.decode()
     if isinstance(slope, (str, bytes)) or slope is None or isinstance(slope, complex):
         raise TypeError(f"{name}: negative_slope must be a number or an array of numbers, got {slope!r}")
-    common = dtype
-    if type(slope) in (bool, int, float):
+    slope = as_array(which, "negative_slope", slope)
+    weak = type(slope) in (bool, int, float)
+    common = dtype if dtype is None else as_dtype(dtype)
+    if weak:
         common = common_dtype(arrays, dtype)
-    elif is_foreign(slope):
-        return slope  # perhaps not even computed yet
     try:
-        masked = isinstance(slope, np.ma.MaskedArray)
-        values = np.asarray(slope.compressed() if masked else slope, dtype=common)
+        if is_foreign(slope):
+            if is_lazy(slope):
+                return slope
+            values = np.asarray(slope)
+            if values.dtype == object:  # the other library's to judge
+                return slope
+        elif isinstance(slope, np.ma.MaskedArray):
+            values = slope.compressed()
+        else:
+            values = np.asarray(slope, dtype=common if weak else None)
     except OverflowError:  # an integer past every float
         values, slope = np.asarray(math.inf), "an integer beyond every float"
-    except ValueError:  # ragged lists
-        raise ValueError(f"{name}: negative_slope must be numbers in a regular shape, got {slope!r}") from None
     if values.dtype.kind not in "fiub" and not is_bfloat16(values.dtype):
         raise TypeError(f"{name}: negative_slope has dtype {values.dtype}; wanted real numbers")
-    # a minimum and a maximum, which a NaN or an infinity shows up in, make no array
-    if values.size and not (np.isfinite(values.min()) and np.isfinite(values.max())):
-        raise ValueError(f"{name}: negative_slope must be finite in {values.dtype}, got {slope}")
-    if which == FASTACT_leaky_relu_backward and values.size and values.min() < 0:
+    if common is not None:
+        values = values.astype(common, copy=False)
+    if values.size == 0:
+        return slope
+    least, largest = values.min(), values.max()  # of a NaN or an infinity, one of them is one
+    got = f"from {least} to {largest}" if values.ndim else slope
+    if not (np.isfinite(least) and np.isfinite(largest)):
+        raise ValueError(f"{name}: negative_slope must be finite in {values.dtype}, got {got}")
+    if which == FASTACT_leaky_relu_backward and least < 0:
         raise ValueError(
-            f"{name}: negative_slope must not be negative, got {slope}: the output no longer tells the input's sign; "
+            f"{name}: negative_slope must not be negative, got {got}: the output no longer tells the input's sign; "
             "use dy * leaky_relu_derivative(x, negative_slope), from the input")
-    return values if type(slope) in (bool, int, float) else slope
+    return values if weak and common is not None else slope
+
+
+cdef bint is_lazy(value):
+    """Whether Dask is yet to compute this, or what it wraps."""
+    graph = getattr(value, "__dask_graph__", None)
+    return graph is not None and graph() is not None
 
 
 # ---------------------------------------------------------------------------------------------------- the two callers
 
+cdef inline bint is_default(where, dtype, casting, order, subok) noexcept:
+    return (where is True and dtype is None and casting is SAME_KIND and order is KEEP
+            and (subok is True or subok is False))
+
+
 cdef object call(int which, a, b, out, where, dtype, casting, order, subok):
-    if where is True and dtype is None and casting is SAME_KIND and order is KEEP:
+    if is_default(where, dtype, casting, order, subok):
         result = direct(which, a, b, 0.0, out)
+        if result is None:
+            result = ufuncs.over_rows(which, (a,) if pass_table[which].arrays == 1 else (a, b), out)
         if result is not None:
             return result
     return general(which, arrays_of(which, a, b), out, where, dtype, casting, order, subok)
@@ -400,7 +466,7 @@ cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, 
     cdef fastact_fpenv caller
     if type(slope) is int and -2**53 < slope < 2**53:
         slope = float(slope)
-    if type(slope) is float and where is True and dtype is None and casting is SAME_KIND and order is KEEP:
+    if type(slope) is float and is_default(where, dtype, casting, order, subok):
         number = slope
         # within float32's range, so finite in either type
         if -3e38 < number < 3e38 and not (which == FASTACT_leaky_relu_backward and number < 0):
@@ -408,12 +474,20 @@ cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, 
             if result is not None:
                 return result
     arrays = arrays_of(which, a, b)
+    if dtype is not None and not any([is_foreign(array) for array in arrays]):
+        problem = explain_dtype(dtype)
+        if problem is not None:
+            raise TypeError(f"{pass_table[which].name.decode()}: {problem}")
     caller = fastact_fp_enter()  # NumPy rounds the slope
     try:
         with np.errstate(all="ignore"):  # the slope may overflow, or be a signalling NaN
-            slope = checked_slope(which, arrays, from_dlpack(slope), dtype)
+            slope = checked_slope(which, arrays, slope, dtype)
     finally:
         fastact_fp_leave(caller)
+    if is_default(where, dtype, casting, order, subok):
+        result = ufuncs.over_rows(which, (*arrays, slope), out)
+        if result is not None:
+            return result
     return general(which, (*arrays, slope), out, where, dtype, casting, order, subok)
 
 
@@ -442,7 +516,8 @@ def sigmoid(x, out=None, *, where=True, dtype=None, casting="same_kind", order="
     Raises
     ------
     TypeError
-        `x` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+        `x` does not hold real numbers (complex, object, string; longdouble unless `dtype` is given), or `out`
+        cannot hold the result.
     ValueError
         `out` is read-only or of the wrong shape. Not one byte of it has been written.
 
@@ -486,7 +561,8 @@ def sigmoid_derivative(x, out=None, *, where=True, dtype=None, casting="same_kin
     Raises
     ------
     TypeError
-        `x` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+        `x` does not hold real numbers (complex, object, string; longdouble unless `dtype` is given), or `out`
+        cannot hold the result.
     ValueError
         `out` is read-only or of the wrong shape. Not one byte of it has been written.
 
@@ -531,7 +607,8 @@ def sigmoid_backward(dy, y, out=None, *, where=True, dtype=None, casting="same_k
     Raises
     ------
     TypeError
-        `dy` or `y` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+        `dy` or `y` does not hold real numbers (complex, object, string; longdouble unless `dtype` is given), or
+        `out` cannot hold the result.
     ValueError
         `out` is read-only or of the wrong shape. Not one byte of it has been written.
 
@@ -573,7 +650,8 @@ def tanh(x, out=None, *, where=True, dtype=None, casting="same_kind", order="K",
     Raises
     ------
     TypeError
-        `x` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+        `x` does not hold real numbers (complex, object, string; longdouble unless `dtype` is given), or `out`
+        cannot hold the result.
     ValueError
         `out` is read-only or of the wrong shape. Not one byte of it has been written.
 
@@ -617,7 +695,8 @@ def tanh_derivative(x, out=None, *, where=True, dtype=None, casting="same_kind",
     Raises
     ------
     TypeError
-        `x` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+        `x` does not hold real numbers (complex, object, string; longdouble unless `dtype` is given), or `out`
+        cannot hold the result.
     ValueError
         `out` is read-only or of the wrong shape. Not one byte of it has been written.
 
@@ -662,7 +741,8 @@ def tanh_backward(dy, y, out=None, *, where=True, dtype=None, casting="same_kind
     Raises
     ------
     TypeError
-        `dy` or `y` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+        `dy` or `y` does not hold real numbers (complex, object, string; longdouble unless `dtype` is given), or
+        `out` cannot hold the result.
     ValueError
         `out` is read-only or of the wrong shape. Not one byte of it has been written.
 
@@ -704,7 +784,8 @@ def relu(x, out=None, *, where=True, dtype=None, casting="same_kind", order="K",
     Raises
     ------
     TypeError
-        `x` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+        `x` does not hold real numbers (complex, object, string; longdouble unless `dtype` is given), or `out`
+        cannot hold the result.
     ValueError
         `out` is read-only or of the wrong shape. Not one byte of it has been written.
 
@@ -745,7 +826,8 @@ def relu_derivative(x, out=None, *, where=True, dtype=None, casting="same_kind",
     Raises
     ------
     TypeError
-        `x` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+        `x` does not hold real numbers (complex, object, string; longdouble unless `dtype` is given), or `out`
+        cannot hold the result.
     ValueError
         `out` is read-only or of the wrong shape. Not one byte of it has been written.
 
@@ -787,7 +869,8 @@ def relu_backward(dy, y, out=None, *, where=True, dtype=None, casting="same_kind
     Raises
     ------
     TypeError
-        `dy` or `y` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+        `dy` or `y` does not hold real numbers (complex, object, string; longdouble unless `dtype` is given), or
+        `out` cannot hold the result.
     ValueError
         `out` is read-only or of the wrong shape. Not one byte of it has been written.
 
@@ -831,7 +914,8 @@ def leaky_relu(x, negative_slope=0.01, out=None, *, where=True, dtype=None, cast
     Raises
     ------
     TypeError
-        `x` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+        `x` does not hold real numbers (complex, object, string; longdouble unless `dtype` is given), or `out`
+        cannot hold the result.
     ValueError
         `out` is read-only or of the wrong shape. Not one byte of it has been written.
         `negative_slope` is not finite in the type computed in.
@@ -879,7 +963,8 @@ def leaky_relu_derivative(
     Raises
     ------
     TypeError
-        `x` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+        `x` does not hold real numbers (complex, object, string; longdouble unless `dtype` is given), or `out`
+        cannot hold the result.
     ValueError
         `out` is read-only or of the wrong shape. Not one byte of it has been written.
         `negative_slope` is not finite in the type computed in.
@@ -928,7 +1013,8 @@ def leaky_relu_backward(
     Raises
     ------
     TypeError
-        `dy` or `y` does not hold real numbers (complex, object, string, longdouble), or `out` cannot hold the result.
+        `dy` or `y` does not hold real numbers (complex, object, string; longdouble unless `dtype` is given), or
+        `out` cannot hold the result.
     ValueError
         `out` is read-only or of the wrong shape. Not one byte of it has been written.
         `negative_slope` is not finite in the type computed in, or negative: the output of a negative slope does not

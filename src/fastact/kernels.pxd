@@ -2,6 +2,7 @@
 # fastact itself and may change.
 
 from cython cimport floating
+from libc.stdint cimport uint16_t
 
 
 cdef extern from "simd/passes.h" nogil:
@@ -35,6 +36,10 @@ cdef extern from "simd/passes.h" nogil:
         const char *name
         fastact_tile_f32 *f32
         fastact_tile_f64 *f64
+        void (*from_float16)(const uint16_t *halves, float *floats, Py_ssize_t n) noexcept nogil
+        void (*to_float16)(const float *floats, uint16_t *halves, Py_ssize_t n) noexcept nogil
+        void (*from_bfloat16)(const uint16_t *halves, float *floats, Py_ssize_t n) noexcept nogil
+        void (*to_bfloat16)(const float *floats, uint16_t *halves, Py_ssize_t n) noexcept nogil
 
 
 cdef extern from "fpenv.h" nogil:
@@ -57,6 +62,8 @@ cdef void apply_parallel(
     int threads) noexcept nogil
 
 cdef int threads_for(int which, Py_ssize_t n) noexcept nogil
+
+cdef bint streams(const void *a, const void *b, const void *out, Py_ssize_t size) noexcept nogil
 
 
 # The twelve passes over contiguous arrays of float or double: GIL or not, on as many threads as are worth it and

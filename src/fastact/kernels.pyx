@@ -23,7 +23,14 @@ cdef extern from "openmp.h" nogil:
     int fastact_thread_local_openmp_num_threads
     int fastact_forked
     int fastact_watch_forks()
+    int fastact_startable(int threads)
     int omp_get_max_threads()
+
+
+cdef extern from "stream.h" nogil:
+    int FASTACT_HAS_STREAM
+    void fastact_stream(const void *from_, void *to, Py_ssize_t bytes)
+    void fastact_stream_end()
 
 
 OPENMP_RUNTIME = FASTACT_OPENMP_RUNTIME.decode()
@@ -40,13 +47,27 @@ cdef enum:
     GRAIN_TRANSCENDENTAL = 65536
     GRAIN_SELECT = 262144
 
+# Elements that a thread computes in the first-level cache before they stream past the caches to their place.
+cdef enum:
+    STREAM_BLOCK = 1024
+
 pass_table = fastact_pass_table
 
+cdef Py_ssize_t cache_size = 2**25
 cdef int process_num_threads = 1
 cdef int process_openmp_num_threads = 1  # omp_get_max_threads() when that was set
 
 if fastact_watch_forks():
     raise MemoryError("fastact: no memory to register what is to be done at a fork")
+
+
+def set_cache_size(Py_ssize_t size):
+    """Set the bytes of the last-level cache, past which a result streams that is not in place with operands of more;
+    return what they were."""
+    global cache_size
+    previous = cache_size
+    cache_size = size
+    return previous
 
 
 def available_isas():
@@ -146,7 +167,7 @@ cdef int threads_for(int which, Py_ssize_t n) noexcept nogil:
         grain = GRAIN_TRANSCENDENTAL
     if n < 2 * grain:
         return 1
-    return <int>min(<Py_ssize_t>most_threads(), n // grain)
+    return fastact_startable(<int>min(<Py_ssize_t>most_threads(), n // grain))
 
 
 cdef void apply(
@@ -160,14 +181,36 @@ cdef void apply(
     fastact_fp_leave(caller)
 
 
+cdef void apply_streamed(
+        int which, const floating *a, const floating *b, floating slope, floating *out, Py_ssize_t n) noexcept nogil:
+    cdef floating block[STREAM_BLOCK]
+    cdef Py_ssize_t size
+    cdef Py_ssize_t start = 0
+    while start < n:
+        size = min(STREAM_BLOCK, n - start)
+        apply(which, a + start, b + start, &slope, 0, block, size)
+        fastact_stream(block, out + start, size * sizeof(floating))
+        start += size
+    fastact_stream_end()
+
+
 cdef void apply_parallel(
         int which, const floating[::1] a, const floating[::1] b, floating slope, floating[::1] out,
         int threads) noexcept nogil:
     cdef Py_ssize_t n = out.shape[0]
     cdef Py_ssize_t tiles = (n + TILE - 1) // TILE
     cdef Py_ssize_t t
+    cdef bint streamed = streams(&a[0], &b[0], &out[0], n * sizeof(floating))
     for t in prange(tiles, num_threads=threads, schedule="static"):
-        apply(which, &a[t * TILE], &b[t * TILE], &slope, 0, &out[t * TILE], min(TILE, n - t * TILE))
+        if streamed:
+            apply_streamed(which, &a[t * TILE], &b[t * TILE], slope, &out[t * TILE], min(TILE, n - t * TILE))
+        else:
+            apply(which, &a[t * TILE], &b[t * TILE], &slope, 0, &out[t * TILE], min(TILE, n - t * TILE))
+
+
+cdef bint streams(const void *a, const void *b, const void *out, Py_ssize_t size) noexcept nogil:
+    """Whether stores past the caches are the better ones: not in place, and more than the caches hold."""
+    return FASTACT_HAS_STREAM and out != a and out != b and size * (2 if a == b else 3) > cache_size
 
 
 # ---------------------------------------------------------------------------------------- for other Cython code
@@ -196,7 +239,7 @@ cdef int pass_over(
         return 0
     if partly_overlaps(&a[0], &out[0], n * sizeof(floating)) or partly_overlaps(&b[0], &out[0], n * sizeof(floating)):
         refuse(which, "out must be one of the arrays or lie apart from both")
-    if threads > 1:
+    if threads > 1 or streams(&a[0], &b[0], &out[0], n * sizeof(floating)):
         apply_parallel(which, a, b, slope, out, threads)
     else:
         apply(which, &a[0], &b[0], &slope, 0, &out[0], n)

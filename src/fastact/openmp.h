@@ -1,5 +1,5 @@
-/* What the build found of OpenMP, as a string for show_config; how many threads its runtime is held to; and whether the
- * process was forked. */
+/* What the build found of OpenMP, as a string for show_config; how many threads its runtime is held to; whether they can
+ * be started; and whether the process was forked. */
 #ifndef FASTACT_OPENMP_H
 #define FASTACT_OPENMP_H
 
@@ -41,6 +41,7 @@ static int fastact_forked = 0;
 
 #if defined(_OPENMP) && !defined(_WIN32)
 #include <pthread.h>
+#include <stdlib.h>
 
 static void fastact_fork_child(void)
 {
@@ -52,10 +53,47 @@ static int fastact_watch_forks(void)
 {
     return pthread_atfork(NULL, NULL, fastact_fork_child);
 }
+
+/* OpenMP's team of this thread is as large as this; threads that it has need not be tried again. */
+static FASTACT_THREAD_LOCAL int fastact_team_size = 1;
+
+static void *fastact_wait_for(void *mutex)
+{
+    pthread_mutex_lock(mutex);
+    pthread_mutex_unlock(mutex);
+    return NULL;
+}
+
+/* How many threads a team may have: as many as asked for, or one where the system does not start so many, be it for want
+ * of memory or for a limit on processes. GNU's OpenMP would end the process there, so others are started in its stead. */
+static int fastact_startable(int threads)
+{
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t *started;
+    int n = 0, wanted = threads - 1;
+    if (threads <= fastact_team_size)
+        return fastact_team_size = threads;
+    started = malloc((size_t)wanted * sizeof(pthread_t));
+    if (started == NULL)
+        return 1;
+    pthread_mutex_lock(&mutex); /* all are to be there at once */
+    while (n < wanted && pthread_create(&started[n], NULL, fastact_wait_for, &mutex) == 0)
+        n++;
+    pthread_mutex_unlock(&mutex);
+    for (int i = 0; i < n; i++)
+        pthread_join(started[i], NULL);
+    free(started);
+    return fastact_team_size = n == wanted ? threads : 1;
+}
 #else
 static int fastact_watch_forks(void)
 {
     return 0;
+}
+
+static int fastact_startable(int threads)
+{
+    return threads;
 }
 #endif
 

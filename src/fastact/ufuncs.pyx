@@ -6,6 +6,7 @@ They give the values of the functions of the same names in `fastact`, and have w
 - all inputs go by position, ``negative_slope`` last and without a default: ``ufuncs.leaky_relu(x, 0.01)``;
 - the slope is not checked: one that is not finite, or negative in `leaky_relu_backward`, is computed with;
 - a call runs on one thread;
+- a Python number for a slope takes part in choosing the type beside integers and bool, as for every ufunc;
 - `out` is a NumPy array, or of a library that has ``__array_ufunc__``: no DLPack, no buffers;
 - errors are in NumPy's words;
 - where ml_dtypes is imported after fastact, they know its bfloat16 once `meet_bfloat16` has been called (the functions
@@ -31,9 +32,11 @@ import sys
 import numpy as np
 
 from libc.stdint cimport uint16_t
+from libc.stdlib cimport calloc, free
 
 cimport numpy as cnp
 from cython cimport floating
+from cython.parallel cimport prange
 
 from fastact.kernels cimport (
     FASTACT_N_PASSES,
@@ -42,18 +45,24 @@ from fastact.kernels cimport (
     fastact_fp_leave,
     fastact_fpenv,
     fastact_pass_info,
+    isa,
     pass_table,
+    threads_for,
 )
 
 cnp.import_array()
 cnp.import_ufunc()
 
 
-cdef extern from "half.h" nogil:
-    float fastact_half_to_float(uint16_t half)
-    uint16_t fastact_float_to_half(float value)
-    float fastact_bfloat_to_float(uint16_t bfloat)
-    uint16_t fastact_float_to_bfloat(float value)
+cdef extern from "simd/strided.h" nogil:
+    void fastact_gather_float32(const char *source, Py_ssize_t step, float *block, Py_ssize_t n)
+    void fastact_gather_float64(const char *source, Py_ssize_t step, double *block, Py_ssize_t n)
+    void fastact_gather_float16(const char *source, Py_ssize_t step, float *block, Py_ssize_t n)
+    void fastact_gather_bfloat16(const char *source, Py_ssize_t step, float *block, Py_ssize_t n)
+    void fastact_scatter_float32(const float *block, char *target, Py_ssize_t step, Py_ssize_t n)
+    void fastact_scatter_float64(const double *block, char *target, Py_ssize_t step, Py_ssize_t n)
+    void fastact_scatter_float16(const float *block, char *target, Py_ssize_t step, Py_ssize_t n)
+    void fastact_scatter_bfloat16(const float *block, char *target, Py_ssize_t step, Py_ssize_t n)
 
 
 cdef enum:
@@ -67,30 +76,36 @@ cdef enum Storage:  # what the operands hold; the halves are computed in float32
 
 cdef inline void gather(
         const char *source, Py_ssize_t step, floating *block, Py_ssize_t n, Storage storage) noexcept nogil:
-    cdef Py_ssize_t i
-    if storage == FLOAT16:
-        for i in range(n):
-            block[i] = fastact_half_to_float((<const uint16_t *> (source + i * step))[0])
-    elif storage == BFLOAT16:
-        for i in range(n):
-            block[i] = fastact_bfloat_to_float((<const uint16_t *> (source + i * step))[0])
+    if floating is double:
+        fastact_gather_float64(source, step, block, n)
+    elif storage == NATIVE:
+        fastact_gather_float32(source, step, block, n)
+    elif storage == FLOAT16:
+        if step == sizeof(uint16_t):
+            isa.from_float16(<const uint16_t *> source, block, n)
+        else:
+            fastact_gather_float16(source, step, block, n)
+    elif step == sizeof(uint16_t):
+        isa.from_bfloat16(<const uint16_t *> source, block, n)
     else:
-        for i in range(n):
-            block[i] = (<const floating *> (source + i * step))[0]
+        fastact_gather_bfloat16(source, step, block, n)
 
 
 cdef inline void scatter(
         const floating *block, char *target, Py_ssize_t step, Py_ssize_t n, Storage storage) noexcept nogil:
-    cdef Py_ssize_t i
-    if storage == FLOAT16:
-        for i in range(n):
-            (<uint16_t *> (target + i * step))[0] = fastact_float_to_half(<float> block[i])
-    elif storage == BFLOAT16:
-        for i in range(n):
-            (<uint16_t *> (target + i * step))[0] = fastact_float_to_bfloat(<float> block[i])
+    if floating is double:
+        fastact_scatter_float64(block, target, step, n)
+    elif storage == NATIVE:
+        fastact_scatter_float32(block, target, step, n)
+    elif storage == FLOAT16:
+        if step == sizeof(uint16_t):
+            isa.to_float16(block, <uint16_t *> target, n)
+        else:
+            fastact_scatter_float16(block, target, step, n)
+    elif step == sizeof(uint16_t):
+        isa.to_bfloat16(block, <uint16_t *> target, n)
     else:
-        for i in range(n):
-            (<floating *> (target + i * step))[0] = block[i]
+        fastact_scatter_bfloat16(block, target, step, n)
 
 
 cdef void run(
@@ -158,6 +173,206 @@ cdef void loop_float32(char **operands, const cnp.npy_intp *dims, const cnp.npy_
 cdef void loop_float64(char **operands, const cnp.npy_intp *dims, const cnp.npy_intp *steps, void *row) noexcept nogil:
     cdef double block[(MOST_INPUTS + 1) * BLOCK]
     run(<int> (<const fastact_pass_info *> row - pass_table), operands, steps, dims[0], NATIVE, block)
+
+
+# ----------------------------------------------------------------------------------------- arrays that are no one block
+
+cdef extern from "numpy/arrayobject.h":
+    ctypedef struct NpyIter:
+        pass
+    ctypedef int (*NpyIter_IterNextFunc "NpyIter_IterNextFunc *")(NpyIter *) noexcept nogil
+    ctypedef struct PyArrayObject:
+        pass
+    cdef enum:
+        NPY_ITER_EXTERNAL_LOOP, NPY_ITER_READONLY, NPY_ITER_WRITEONLY, NPY_ITER_ALLOCATE, NPY_ITER_NO_BROADCAST
+    NpyIter *NpyIter_MultiNew(
+        int count, PyArrayObject **operands, cnp.npy_uint32 flags, cnp.NPY_ORDER order, cnp.NPY_CASTING casting,
+        cnp.npy_uint32 *operand_flags, cnp.PyArray_Descr **types) except NULL
+    PyArrayObject **NpyIter_GetOperandArray(NpyIter *)
+    NpyIter_IterNextFunc NpyIter_GetIterNext(NpyIter *, char **error) except NULL
+    char **NpyIter_GetDataPtrArray(NpyIter *) nogil
+    cnp.npy_intp *NpyIter_GetInnerStrideArray(NpyIter *) nogil
+    cnp.npy_intp *NpyIter_GetInnerLoopSizePtr(NpyIter *) nogil
+    int NpyIter_Deallocate(NpyIter *) except 0
+
+
+ctypedef struct Part:  # what one thread walks over
+    NpyIter *iterator
+    NpyIter_IterNextFunc advance
+
+
+cdef int start(Part *part, tuple operands) except -1:
+    """An iterator over the operands, inputs first; an output of None is made by it."""
+    cdef PyArrayObject *pointers[MOST_INPUTS + 1]
+    cdef cnp.npy_uint32 flags[MOST_INPUTS + 1]
+    cdef int k
+    cdef int last = <int> len(operands) - 1
+    for k in range(last + 1):
+        pointers[k] = NULL if operands[k] is None else <PyArrayObject *> operands[k]
+        flags[k] = NPY_ITER_READONLY
+    flags[last] = NPY_ITER_WRITEONLY | NPY_ITER_ALLOCATE | NPY_ITER_NO_BROADCAST
+    part.iterator = NpyIter_MultiNew(
+        last + 1, pointers, NPY_ITER_EXTERNAL_LOOP, cnp.NPY_KEEPORDER, cnp.NPY_NO_CASTING, flags, NULL)
+    part.advance = NpyIter_GetIterNext(part.iterator, NULL)
+    return 0
+
+
+cdef void walk_rows(int which, Part *part, Storage storage, floating *block) noexcept nogil:
+    cdef char **operands = NpyIter_GetDataPtrArray(part.iterator)
+    cdef const cnp.npy_intp *steps = NpyIter_GetInnerStrideArray(part.iterator)
+    cdef const cnp.npy_intp *size = NpyIter_GetInnerLoopSizePtr(part.iterator)
+    cdef const fastact_pass_info *info = &pass_table[which]
+    cdef int inputs = info.arrays + info.slope
+    cdef Py_ssize_t slope_step = 1 if info.slope and steps[inputs - 1] != 0 else 0
+    cdef bint contiguous = storage == NATIVE and steps[inputs] == sizeof(floating)
+    cdef int k
+    for k in range(inputs):
+        if steps[k] != sizeof(floating) and not (info.slope and k == inputs - 1 and steps[k] == 0):
+            contiguous = False
+    while True:
+        if contiguous:
+            apply(which, <const floating *> operands[0], <const floating *> operands[info.arrays - 1],
+                  <const floating *> operands[inputs - 1], slope_step, <floating *> operands[inputs], size[0])
+        else:
+            run(which, operands, steps, size[0], storage, block)
+        if not part.advance(part.iterator):
+            return
+
+
+cdef void walk(int which, Part *part, Storage storage, bint is_double) noexcept nogil:
+    cdef double block[(MOST_INPUTS + 1) * BLOCK]
+    if is_double:
+        walk_rows(which, part, storage, block)
+    else:
+        walk_rows(which, part, storage, <float *> block)
+
+
+cdef bint storage_of(int kind, Storage *storage) noexcept:
+    """How elements of a type are stored; False for a type without a loop."""
+    storage[0] = NATIVE
+    if kind == cnp.NPY_FLOAT16:
+        storage[0] = FLOAT16
+    elif kind == bfloat16_number:
+        storage[0] = BFLOAT16
+    else:
+        return kind == cnp.NPY_FLOAT32 or kind == cnp.NPY_FLOAT64
+    return True
+
+
+cdef bint lies_apart(cnp.ndarray out, tuple inputs):
+    """Whether no two elements of `out` share memory, nor an element with one of an input but its own."""
+    cdef char *out_low
+    cdef char *out_high
+    cdef char *low
+    cdef char *high
+    cdef Py_ssize_t span
+    cdef int d, e
+    for d in range(out.ndim):
+        if out.shape[d] > 1:
+            span = cnp.PyArray_ITEMSIZE(out)  # what one place along this axis takes up in memory
+            for e in range(out.ndim):
+                if e != d and out.shape[e] > 1 and abs(out.strides[e]) <= abs(out.strides[d]):
+                    span += (out.shape[e] - 1) * abs(out.strides[e])
+            if abs(out.strides[d]) < span:
+                return False
+    bounds(out, &out_low, &out_high)
+    for array in inputs:
+        bounds(<cnp.ndarray> array, &low, &high)
+        if low < out_high and out_low < high and not same_elements(<cnp.ndarray> array, out):
+            return False
+    return True
+
+
+cdef void bounds(cnp.ndarray array, char **low, char **high) noexcept:
+    cdef int d
+    cdef Py_ssize_t reach
+    low[0] = <char *> cnp.PyArray_DATA(array)
+    high[0] = low[0] + cnp.PyArray_ITEMSIZE(array)
+    for d in range(array.ndim):
+        reach = (array.shape[d] - 1) * array.strides[d]
+        if reach < 0:
+            low[0] += reach
+        else:
+            high[0] += reach
+
+
+cdef bint same_elements(cnp.ndarray a, cnp.ndarray b) noexcept:
+    cdef int d
+    if cnp.PyArray_DATA(a) != cnp.PyArray_DATA(b) or a.ndim != b.ndim:
+        return False
+    for d in range(a.ndim):
+        if a.shape[d] != b.shape[d] or a.strides[d] != b.strides[d]:
+            return False
+    return True
+
+
+def over_rows(int which, tuple inputs, out):
+    """The result for plain arrays of one type, whatever their strides, each thread an equal part of the longest axis.
+
+    None, and nothing touched, where NumPy's own machinery is to do it: another type, operands that are scalars, empty,
+    unaligned, that lie over each other or do not fit together.
+    """
+    cdef Storage storage = NATIVE
+    cdef Part whole
+    cdef cnp.ndarray array
+    cdef int most_axes = 0
+    cdef int threads
+    cdef int kind = -1
+    cdef tuple operands = (*inputs, out)
+    for operand in inputs if out is None else operands:
+        if not cnp.PyArray_CheckExact(operand):
+            return None
+        array = <cnp.ndarray> operand
+        if kind >= 0 and cnp.PyArray_TYPE(array) != kind:
+            return None
+        kind = cnp.PyArray_TYPE(array)
+        if not (cnp.PyArray_ISALIGNED(array) and cnp.PyArray_ISNOTSWAPPED(array)):
+            return None
+        most_axes = max(most_axes, array.ndim)
+    if most_axes == 0 or not storage_of(kind, &storage):
+        return None
+    if out is not None and not (cnp.PyArray_ISWRITEABLE(<cnp.ndarray> out) and lies_apart(<cnp.ndarray> out, inputs)):
+        return None
+    try:
+        start(&whole, operands)
+    except ValueError:  # they do not broadcast together; NumPy's machinery, or `explain`, says so
+        return None
+    try:
+        result = <object> NpyIter_GetOperandArray(whole.iterator)[len(inputs)]
+        threads = threads_for(which, cnp.PyArray_SIZE(<cnp.ndarray> result))
+        if threads > 1:
+            share(which, inputs, result, threads, storage)
+        else:
+            with nogil:
+                walk(which, &whole, storage, kind == cnp.NPY_FLOAT64)
+    finally:
+        NpyIter_Deallocate(whole.iterator)
+    return result
+
+
+cdef int share(int which, tuple inputs, result, int threads, Storage storage) except -1:
+    """The same on several threads."""
+    cdef Py_ssize_t longest = max(result.shape)
+    cdef int parts = <int> min(<Py_ssize_t> threads, longest)
+    cdef int t
+    cdef bint is_double = cnp.PyArray_TYPE(<cnp.ndarray> result) == cnp.NPY_FLOAT64
+    cdef Part *part = <Part *> calloc(parts, sizeof(Part))
+    if part == NULL:
+        raise MemoryError
+    axis = (slice(None),) * result.shape.index(longest)
+    arrays = [*[np.broadcast_to(array, result.shape) for array in inputs], result]
+    try:
+        for t in range(parts):
+            piece = (*axis, slice(longest * t // parts, longest * (t + 1) // parts))
+            start(&part[t], tuple([array[piece] for array in arrays]))
+        for t in prange(parts, num_threads=parts, schedule="static", nogil=True):
+            walk(which, &part[t], storage, is_double)
+    finally:
+        for t in range(parts):
+            if part[t].iterator != NULL:
+                NpyIter_Deallocate(part[t].iterator)
+        free(part)
+    return 0
 
 
 cdef dict SUMMARIES = {  # the first lines of the functions' docstrings
@@ -239,6 +454,7 @@ __all__ = [pass_table[pass_number].name.decode() for pass_number in range(FASTAC
 
 
 cdef bint bfloat16_is_known = False
+cdef int bfloat16_number = -1
 
 
 def meet_bfloat16():
@@ -246,7 +462,7 @@ def meet_bfloat16():
 
     Before that, and after the first time, it does nothing.
     """
-    global bfloat16_is_known
+    global bfloat16_is_known, bfloat16_number
     cdef int which, k
     cdef int[MOST_INPUTS + 1] types
     if bfloat16_is_known or "ml_dtypes" not in sys.modules:
@@ -262,6 +478,7 @@ def meet_bfloat16():
             globals()[pass_table[which].name.decode()], dtype.num,
             <cnp.PyUFuncGenericFunction> loop_bfloat16, types, <void *> &pass_table[which])
     bfloat16_is_known = True
+    bfloat16_number = dtype.num
 
 
 meet_bfloat16()

@@ -6,10 +6,17 @@ const fastact_pass_info fastact_pass_table[FASTACT_N_PASSES] = {FASTACT_PASSES(P
 
 #if defined(__x86_64__)
 
+#include <cpuid.h>
+
 extern const fastact_isa fastact_isa_avx512, fastact_isa_avx2, fastact_isa_baseline;
 
 /* __builtin_cpu_supports reads cpuid and, for AVX and above, whether the operating system saves the registers. */
-static int runs_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+static int runs_avx2(void)
+{
+    unsigned a, b, c = 0, d;
+    __get_cpuid(1, &a, &b, &c, &d); /* older compilers know no "f16c" */
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && (c & bit_F16C);
+}
 static int runs_avx512(void)
 {
     return runs_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

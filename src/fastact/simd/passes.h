@@ -8,6 +8,7 @@
 #define FASTACT_PASSES_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define FASTACT_PASSES(X)         \
     X(sigmoid, 1, 0)              \
@@ -42,6 +43,11 @@ typedef struct {
     const char *name; /* "baseline", "avx2", "avx512", "neon" or "portable" */
     fastact_tile_f32 f32[FASTACT_N_PASSES];
     fastact_tile_f64 f64[FASTACT_N_PASSES];
+    /* n halves, one after the other, as float32; and back, rounded to nearest, ties to even */
+    void (*from_float16)(const uint16_t *halves, float *floats, ptrdiff_t n);
+    void (*to_float16)(const float *floats, uint16_t *halves, ptrdiff_t n);
+    void (*from_bfloat16)(const uint16_t *halves, float *floats, ptrdiff_t n);
+    void (*to_bfloat16)(const float *floats, uint16_t *halves, ptrdiff_t n);
 } fastact_isa;
 
 typedef struct {

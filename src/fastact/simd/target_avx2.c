@@ -1,4 +1,4 @@
-/* x86-64 with AVX2 and FMA. */
+/* x86-64 with AVX2, FMA and F16C. */
 #include "passes.h"
 
 #if defined(__x86_64__)
@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 #else
-#pragma GCC target("avx2,fma")
+#pragma GCC target("avx2,fma,f16c")
 #endif
 
 #define ISA avx2

@@ -14,6 +14,7 @@
  *   T_abs, T_and, T_or    on the bits of the elements
  *   T_to_bits, T_from_bits    the same bits as integers, and back
  *   T_iadd, T_sll(i, n), T_srl(i, n)
+ *   f32_load_float16, f32_store_float16    a vector of halves, converted; where HAS_FLOAT16 is defined
  *   f32_lookup8(table, i), f64_lookup4(table, i)      table[low 3 bits of i], table[low 2 bits of i]
  */
 #ifndef FASTACT_VECTOR_H

@@ -95,3 +95,10 @@ INLINE v_f64 f64_lookup4(const double table[4], i_f64 i)
     const __m256d bit_0 = _mm256_castsi256_pd(_mm256_slli_epi64(i, 63));
     return _mm256_blendv_pd(_mm256_permutevar_pd(even, i), _mm256_permutevar_pd(odd, i), bit_0); /* they read bit 1 */
 }
+
+#define HAS_FLOAT16
+INLINE v_f32 f32_load_float16(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
+INLINE void f32_store_float16(uint16_t *p, v_f32 a)
+{
+    _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}

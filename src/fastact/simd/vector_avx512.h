@@ -90,3 +90,10 @@ INLINE v_f64 f64_lookup4(const double table[4], i_f64 i)
 {
     return _mm512_permutexvar_pd(i, _mm512_broadcast_f64x4(_mm256_loadu_pd(table)));
 }
+
+#define HAS_FLOAT16
+INLINE v_f32 f32_load_float16(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+INLINE void f32_store_float16(uint16_t *p, v_f32 a)
+{
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
