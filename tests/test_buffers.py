@@ -299,6 +299,28 @@ def test_overlap(p, dtype, rng):
 
 @each_dtype
 @each_pass
+def test_overlap_of_long_arrays(p, dtype, rng):
+    """700,000 elements, shared by two threads: out ahead of its inputs or behind by one, 7 and 100,000 elements, and
+    backwards over them."""
+    low, high = p.activation.y_range
+    line = rng.uniform(low, high, 800_000).astype(dtype)
+    want = p(*[line] * len(p.arguments))
+    n = 700_000
+    with fastact.num_threads(2):
+        for shift in (1, 7, 100_000):
+            for ahead, behind in ((shift, 0), (0, shift)):
+                buffer = line.copy()
+                p(*[buffer[ahead:][:n]] * len(p.arguments), out=buffer[behind:][:n])
+                expected = line.copy()
+                expected[behind:][:n] = want[ahead:][:n]
+                assert_same_bits(buffer, expected, f"{ahead}, {behind}")
+        buffer = line.copy()
+        p(*[buffer[::-1]] * len(p.arguments), out=buffer)
+        assert_same_bits(buffer, want[::-1])
+
+
+@each_dtype
+@each_pass
 def test_overlap_with_where_and_a_cast(p, dtype, rng):
     """out one element ahead of, behind or at its inputs, half of them picked by where, with dtype= and without: the
     others stay (NumPy's own functions write over them)."""
@@ -313,6 +335,10 @@ def test_overlap_with_where_and_a_cast(p, dtype, rng):
                 np.copyto(want, p(*[x.copy()] * len(p.arguments), **options), where=mask, casting="same_kind")
             p(*[x] * len(p.arguments), out=out, where=mask, **options)
             assert_same_bits(out, want)
+            if dtype == F4 or "dtype" not in options:  # the same memory by the buffer protocol
+                buffer[:] = line
+                p(*[memoryview(x)] * len(p.arguments), out=out, where=mask, **options)
+                assert_same_bits(out, want)
 
 
 def array_memory():

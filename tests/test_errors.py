@@ -1,12 +1,11 @@
 """Bad input: the error names the argument, what came and what was wanted, and `out` keeps every byte."""
 
+import importlib.util
 import re
 
 import numpy as np
 import pytest
 from passes import F4, F8, each_dtype, each_pass
-
-import fastact
 
 
 def inputs(p, dtype=F4, shape=(2, 3)):
@@ -81,6 +80,9 @@ def test_inputs_of_the_wrong_type(p, bad):
         refused(TypeError, [name, bad.dtype.name if bad.dtype.kind in "cOg" else name], p, *arrays)
         if bad.dtype.kind != "f":  # of a long double it is a cast like any other
             refused(TypeError, [name, "float32", "float64"], p, *arrays, casting="unsafe")
+            arrays[k] = bad.tolist()  # in a list
+            if bad.dtype.kind not in "VO":
+                refused(TypeError, [name, "float32", "float64"], p, *arrays, dtype=F4, casting="unsafe")
 
 
 @each_pass
@@ -133,9 +135,42 @@ def test_bad_options(p):
         assert (out == 7).all()
     with pytest.raises(TypeError):
         p(*inputs(p, F8), dtype=F4, casting="safe")
+    for dtype in (complex, object, "U5", "f4,f4", "m8[s]", "int8", "no such", np.dtypes.Complex64DType):
+        refused(TypeError, ["dtype", "float32", "float64"], p, *inputs(p), dtype=dtype)
+    assert p(*inputs(p), dtype=np.dtypes.Float64DType).dtype == F8
+    for subok in ("no such", None, 1):
+        with pytest.raises(TypeError, match="subok"):
+            p(*inputs(p), subok=subok)
 
 
-def test_ragged_lists():
-    """A list that is no array: an error, not an array of objects."""
-    with pytest.raises((TypeError, ValueError)):
-        fastact.sigmoid([[1.0], [2.0, 3.0]])
+@each_pass
+def test_where_of_the_wrong_shape_or_type(p):
+    """A mask of integers and one that does not broadcast: an error that says so, and out untouched."""
+    out = np.full((2, 3), 7, F4)
+    refused(TypeError, ["where", "int8", "bool"], p, *inputs(p), out=out, where=np.ones((2, 3), "i1"))
+    refused(ValueError, ["where", "4,", "2, 3"], p, *inputs(p), out=out, where=np.ones(4, bool))
+
+
+@each_pass
+def test_what_cannot_be_made_an_array(p):
+    """Ragged lists, an object whose __array__ fails, tensors that require a gradient or hold a type that NumPy does not
+    know: the argument, its type and the cause are named; so for the slope."""
+    class Failing:
+        def __array__(self, dtype=None, copy=None):
+            raise ValueError("my own words")
+
+    bad = [(ValueError, [[1.0], [2.0, 3.0]], "regular"), (ValueError, Failing(), "my own words")]
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        bad += [(TypeError, torch.ones(3, requires_grad=True), "requires grad"),
+                (TypeError, torch.ones(3, dtype=torch.bfloat16), "BFloat16")]  # fmt: skip
+        negative = torch.tensor([1 + 1j]).conj().imag
+        refused(TypeError, ["out", "Tensor", "negative"], p, *inputs(p, shape=1), out=negative)
+    for error, value, words in bad:
+        for k, name in enumerate(p.arguments):
+            arrays = inputs(p)
+            arrays[k] = value
+            refused(error, [name, type(value).__name__, words], p, *arrays)
+        if p.slope:
+            refused(error, ["negative_slope", type(value).__name__, words], p, *inputs(p), slope=value)

@@ -29,6 +29,38 @@ def run(script, timeout=120, **keywords):
     return done.stdout
 
 
+# Threads
+
+def test_no_thread_to_be_had():
+    """A process in which no thread can be started any more, in contiguous and in strided calls: computed on one, where
+    OpenMP would end the process; and on two again when they can be had."""
+    run("""
+    import resource
+    from pathlib import Path
+    import numpy as np
+    import fastact
+
+    def threads():
+        return int(Path("/proc/self/status").read_text().split("Threads:")[1].split()[0])
+
+    def computed(x, out, want):
+        out[...] = 7
+        fastact.tanh(x, out=out)
+        return bool((out == want).all()), threads()
+
+    fastact.set_num_threads(2)
+    x, out = np.linspace(-3, 3, 1_000_000).astype("f4"), np.empty(1_000_000, "f4")
+    want = np.concatenate([fastact.tanh(part) for part in np.array_split(x, 100)])
+    before, alone = resource.getrlimit(resource.RLIMIT_AS), threads()
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + (4 << 20), before[1]))
+    assert computed(x, out, want) == (True, alone)
+    assert computed(x[::-1], out[::-1], want[::-1]) == (True, alone)
+    resource.setrlimit(resource.RLIMIT_AS, before)
+    assert computed(x, out, want) == (True, alone + 1)
+    """)
+
+
 # Sizes
 
 def sparse(path, dtype, n, memory, disk):

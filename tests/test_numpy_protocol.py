@@ -293,6 +293,25 @@ def test_array_ufunc(p):
         assert p(*[x] * n, slope=mine) == (p.name, "__call__", inputs, [])
 
 
+class Overriding(np.ndarray):
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        if len({np.shape(value) for value in inputs[:2]} - {()}) > 1:
+            raise ValueError("my own words")
+        return ufunc.__name__, sorted(options)
+
+
+@each_pass
+def test_subclass_with_an_array_ufunc(p):
+    """A subclass of ndarray that overrides __array_ufunc__ gets the call whatever it holds, and its errors arrive."""
+    n = len(p.arguments)
+    for values in (np.ones(3, F4), np.ones(3, "c8"), np.array(["a", None, 3], object), np.ones(3, "m8[s]")):
+        assert p(*[values.view(Overriding)] * n) == (p.name, [])
+    assert p(*[np.ones(3)] * n, out=np.ones(3).view(Overriding)) == (p.name, ["out"])
+    if n == 2:
+        with pytest.raises(ValueError, match=r"^my own words$"):
+            p(np.ones(3, F4).view(Overriding), np.ones(4, F4))
+
+
 class Refuser:
     __array_ufunc__ = None
 
@@ -412,6 +431,66 @@ def test_dask(p):
     lazy = p(*[da.from_array(x, chunks=130)] * len(p.arguments))
     assert isinstance(lazy, da.Array) and lazy.dtype == F4
     assert_same_bits(lazy.compute(), p(*[x] * len(p.arguments)))
+
+
+@pytest.mark.parametrize("p", [p for p in PASSES if p.slope], ids=str)
+def test_slopes_beside_other_libraries(p):
+    """A Python slope leaves pandas' and xarray's float32 alone, columns of several types included; slopes of theirs
+    that are not finite, or negative in the backward pass, are refused; Dask's are not computed to be checked."""
+    pandas = pytest.importorskip("pandas", reason="pandas' arrays are tested with it")
+    xarray = pytest.importorskip("xarray", reason="xarray's arrays are tested with it")
+    array = pytest.importorskip("dask.array", reason="Dask's arrays are tested with it")
+    values = np.array([0.5, -2], F4)
+    n = len(p.arguments)
+    with np.errstate(all="raise"):
+        for slope in ({}, {"slope": 0.25}, {"slope": 2}):
+            want = p(*[values] * n, **slope)
+            assert_same_bits(p(*[pandas.Series(values)] * n, **slope).to_numpy(), want)
+            assert_same_bits(p(*[pandas.DataFrame({"a": values})] * n, **slope)["a"].to_numpy(), want)
+            assert_same_bits(p(*[xarray.Dataset({"a": ("x", values)})] * n, **slope)["a"].to_numpy(), want)
+            got = p(*[pandas.Series(values, dtype="Float32")] * n, **slope)
+            assert str(got.dtype) == "Float32" and got.tolist() == want.tolist()
+    mixed = pandas.DataFrame({"a": values, "b": values.astype(F8)})
+    assert p(*[mixed] * n, slope=0.25)["b"].tolist() == p(*[values.astype(F8)] * n, slope=0.25).tolist()
+    for make in (pandas.Series, xarray.DataArray, list, memoryview):
+        with pytest.raises(ValueError, match=f"{p}: negative_slope must be finite in float64, got from nan to nan"):
+            p(*[values] * n, slope=make(np.array([0.5, np.nan])))
+        if p.kind == "backward":
+            with pytest.raises(ValueError, match=f"{p}: negative_slope must not be negative, got from -0.5 to 0.25"):
+                p(*[values] * n, slope=make(np.array([-0.5, 0.25])))
+    lazy = p(*[values] * n, slope=array.from_array(np.array([0.5, np.nan], F4)))
+    assert isinstance(lazy, array.Array)
+
+
+def test_array_is_asked_for_once():
+    """An object whose __array__ gives another slope every time: what was checked is what is computed with."""
+    class Changing:
+        slopes = iter([0.5, np.nan, np.nan])
+
+        def __array__(self, dtype=None, copy=None):
+            return np.array(next(self.slopes))
+
+    assert fastact.leaky_relu(np.array([-2.0]), Changing()).tolist() == [-1.0]
+
+
+@each_pass
+def test_out_of_ellipsis_none_and_tuples(p):
+    """out=... gives an array where a scalar would come back (NumPy from 2.3 on); out=None with where= does not warn;
+    (out,) is out, a tensor as well."""
+    n = len(p.arguments)
+    if np.lib.NumpyVersion(np.__version__) >= "2.3.0":
+        assert_same_bits(p(*[0.5] * n, out=...), np.array(p(*[0.5] * n)))
+        assert isinstance(p(*[0.5] * n, out=...), np.ndarray)
+    else:
+        with pytest.raises(TypeError, match="out must be a NumPy array, got ellipsis"):
+            p(*[0.5] * n, out=...)
+    x = np.full(3, 0.5, F4)
+    mask = np.array([True, False, True])
+    for out in (None, (None,)):
+        assert_same_bits(p(*[x] * n, out=out, where=mask)[mask], p(*[x] * n)[mask])
+    room = array.array("f", [7, 7, 7])
+    assert p(*[x] * n, out=(room,)) is room
+    assert np.asarray(room).tobytes() == p(*[x] * n).tobytes()
 
 
 @each_pass

@@ -1,3 +1,4 @@
+from types import EllipsisType
 from typing import Any, Literal, Protocol, TypeVar, overload
 
 import numpy as np
@@ -18,10 +19,12 @@ class _HasDLPack(Protocol):  # PyTorch
 
 _In = ArrayLike | _HasArrayUfunc | _HasDLPack
 _Out = TypeVar("_Out", bound=_HasArrayUfunc | _HasDLPack | Buffer)
-_X = TypeVar("_X", bound=np.ndarray[Any, np.dtype[np.floating[Any]]] | np.float16 | np.float32 | np.float64)
-_F = TypeVar("_F", bound=np.floating[Any])
+_X = TypeVar("_X", bound=np.ndarray[Any, np.dtype[np.float16 | np.float32 | np.float64]]
+             | np.float16 | np.float32 | np.float64)
+_F = TypeVar("_F", bound=np.float16 | np.float32 | np.float64)
+_New = tuple[None] | EllipsisType | None  # an array that is made; `...`: never a scalar
 _Casting = Literal["no", "equiv", "safe", "same_kind", "unsafe"]
-_Order = Literal["K", "A", "C", "F"]
+_Order = Literal["K", "A", "C", "F"] | None
 
 @overload
 def sigmoid(
@@ -30,7 +33,7 @@ def sigmoid(
 ) -> _X: ...
 @overload
 def sigmoid(
-    x: _In, out: None = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    x: _In, out: _New = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
     casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
 ) -> Any: ...
 @overload
@@ -45,7 +48,7 @@ def sigmoid_derivative(
 ) -> _X: ...
 @overload
 def sigmoid_derivative(
-    x: _In, out: None = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    x: _In, out: _New = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
     casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
 ) -> Any: ...
 @overload
@@ -60,7 +63,7 @@ def sigmoid_backward(
 ) -> NDArray[_F]: ...
 @overload
 def sigmoid_backward(
-    dy: _In, y: _In, out: None = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    dy: _In, y: _In, out: _New = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
     casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
 ) -> Any: ...
 @overload
@@ -75,7 +78,7 @@ def tanh(
 ) -> _X: ...
 @overload
 def tanh(
-    x: _In, out: None = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    x: _In, out: _New = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
     casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
 ) -> Any: ...
 @overload
@@ -90,7 +93,7 @@ def tanh_derivative(
 ) -> _X: ...
 @overload
 def tanh_derivative(
-    x: _In, out: None = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    x: _In, out: _New = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
     casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
 ) -> Any: ...
 @overload
@@ -105,7 +108,7 @@ def tanh_backward(
 ) -> NDArray[_F]: ...
 @overload
 def tanh_backward(
-    dy: _In, y: _In, out: None = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    dy: _In, y: _In, out: _New = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
     casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
 ) -> Any: ...
 @overload
@@ -120,7 +123,7 @@ def relu(
 ) -> _X: ...
 @overload
 def relu(
-    x: _In, out: None = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    x: _In, out: _New = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
     casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
 ) -> Any: ...
 @overload
@@ -135,7 +138,7 @@ def relu_derivative(
 ) -> _X: ...
 @overload
 def relu_derivative(
-    x: _In, out: None = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    x: _In, out: _New = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
     casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
 ) -> Any: ...
 @overload
@@ -150,7 +153,7 @@ def relu_backward(
 ) -> NDArray[_F]: ...
 @overload
 def relu_backward(
-    dy: _In, y: _In, out: None = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    dy: _In, y: _In, out: _New = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
     casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
 ) -> Any: ...
 @overload
@@ -160,7 +163,7 @@ def relu_backward(
 ) -> _Out: ...
 @overload
 def leaky_relu(
-    x: _In, negative_slope: np.generic, out: None = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    x: _In, negative_slope: np.generic, out: _New = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
     casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
 ) -> Any: ...
 @overload
@@ -170,7 +173,7 @@ def leaky_relu(
 ) -> _X: ...
 @overload
 def leaky_relu(
-    x: _In, negative_slope: _In = 0.01, out: None = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    x: _In, negative_slope: _In = 0.01, out: _New = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
     casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
 ) -> Any: ...
 @overload
@@ -185,7 +188,7 @@ def leaky_relu(
 ) -> _Out: ...
 @overload
 def leaky_relu_derivative(
-    x: _In, negative_slope: np.generic, out: None = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    x: _In, negative_slope: np.generic, out: _New = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
     casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
 ) -> Any: ...
 @overload
@@ -195,7 +198,7 @@ def leaky_relu_derivative(
 ) -> _X: ...
 @overload
 def leaky_relu_derivative(
-    x: _In, negative_slope: _In = 0.01, out: None = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    x: _In, negative_slope: _In = 0.01, out: _New = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
     casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
 ) -> Any: ...
 @overload
@@ -210,7 +213,7 @@ def leaky_relu_derivative(
 ) -> _Out: ...
 @overload
 def leaky_relu_backward(
-    dy: _In, y: _In, negative_slope: np.generic, out: None = None, *, where: ArrayLike = True,
+    dy: _In, y: _In, negative_slope: np.generic, out: _New = None, *, where: ArrayLike = True,
     dtype: DTypeLike | None = None, casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
 ) -> Any: ...
 @overload
@@ -220,7 +223,7 @@ def leaky_relu_backward(
 ) -> NDArray[_F]: ...
 @overload
 def leaky_relu_backward(
-    dy: _In, y: _In, negative_slope: _In = 0.01, out: None = None, *, where: ArrayLike = True,
+    dy: _In, y: _In, negative_slope: _In = 0.01, out: _New = None, *, where: ArrayLike = True,
     dtype: DTypeLike | None = None, casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
 ) -> Any: ...
 @overload
