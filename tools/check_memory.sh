@@ -28,10 +28,11 @@ suite() {
     $run python -m pytest -q -p no:cacheprovider --capture=sys "$@"
 }
 
-# Leaks are not looked for: CPython and NumPy keep memory to the end of the process. libstdc++ is loaded early because
+# Leaks are not looked for: CPython and NumPy keep memory to the end of the process. What asks for more memory than there
+# can be is to get NumPy's MemoryError. libstdc++ is loaded early because
 # AddressSanitizer must find its __cxa_throw before PyTorch's libraries throw.
 asan() {
-    export ASAN_OPTIONS=detect_leaks=0
+    export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
     build gcc -g -fsanitize=address -fno-omit-frame-pointer
     suite "env LD_PRELOAD=$(gcc -print-file-name=libasan.so):$(gcc -print-file-name=libstdc++.so.6)" "$@"
 }

@@ -340,7 +340,7 @@ cdef object explain(int which, tuple inputs, out, dtype, casting, where):
             return f"where has shape {mask.shape}, which does not broadcast with {shape}"
     if isinstance(out, tuple):
         return f"out must be one array, got a tuple of {len(out)}"
-    if out is None or out is Ellipsis:
+    if out is None or (out is Ellipsis and np.lib.NumpyVersion(np.__version__) >= "2.3.0"):
         return None
     if not isinstance(out, np.ndarray):
         return f"out must be a NumPy array, got {type(out).__name__}"
