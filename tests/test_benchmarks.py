@@ -341,6 +341,42 @@ def test_numpy_is_held_to_the_level(level):
         assert features == []
 
 
+@pytest.mark.parametrize("level", fastact.available_isas())
+def test_numba_and_pytorch_are_held_to_the_level(level, tmp_path):
+    """By the registers in the machine code that Numba makes, and as PyTorch tells it."""
+    program = (
+        "import numpy as np; from fastact.benchmarks import peers\n"
+        "libraries = {library.name: library for library in peers.load(1, names=['numba', 'torch'])[0]}\n"
+        "if 'numba' in libraries:\n"
+        "    contestant = libraries['numba'].contestant(peers.Inputs('relu', np.ones(1024)), 'into')\n"
+        "    contestant.run()\n"
+        "    code = ''.join(contestant.namespace['relu_into'].inspect_asm().values())\n"
+        "    print('numba', *(register for register in ('xmm', 'ymm', 'zmm') if register in code))\n"
+        "if 'torch' in libraries: print('torch', libraries['torch']._torch.backends.cpu.get_cpu_capability())\n"
+    )
+    environment = runner.child_environment(level, 1, str(tmp_path))
+    output = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    found = {name: rest for name, *rest in map(str.split, output.stdout.splitlines())}
+    if not found:
+        pytest.skip("neither Numba nor PyTorch is installed")
+    allowed = {"avx2": {"xmm", "ymm"}, "baseline": {"xmm"}}.get(level)
+    if "numba" in found and allowed:
+        assert set(found["numba"]) == allowed
+    if "torch" in found:
+        assert found["torch"] == [{"avx512": "AVX512", "avx2": "AVX2"}.get(level, "DEFAULT")]
+
+
+@pytest.mark.parametrize(("level", "most", "without"), [("avx2", "AVX2", "512"), ("baseline", "SSE4_2", "avx")])
+def test_every_peer_is_told_the_level(level, most, without):
+    """What is in the environment of a lower level names that level and none above it."""
+    environment = runner.level_variables(level)
+    assert environment["XLA_FLAGS"] == f"--xla_cpu_max_isa={most}"
+    assert {"ATEN_CPU_CAPABILITY", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"} <= set(environment)
+    told = " ".join(value for name, value in environment.items() if name != "NPY_DISABLE_CPU_FEATURES")
+    assert without not in told.lower()
+    assert not set(environment) & set(runner.level_variables("avx512")) - {"FASTACT_ISA"}
+
+
 # --- plans
 
 

@@ -35,6 +35,8 @@ def level_variables(level):
             "NPY_DISABLE_CPU_FEATURES": " ".join(_numpy_features_above(level)),
             "XLA_FLAGS": f"--xla_cpu_max_isa={'AVX2' if avx2 else 'SSE4_2'}",
             "NUMBA_CPU_NAME": "x86-64-v3" if avx2 else "x86-64-v2",
+            # the name has these; where no features are given Numba adds all that the host has
+            "NUMBA_CPU_FEATURES": "+avx2,+fma" if avx2 else "+sse4.2",
         }
     return {name: value for name, value in variables.items() if value}
 
