@@ -150,6 +150,25 @@ def test_arrays_start_at_a_page():
             assert array.ctypes.data % 4096 == 0, layout
 
 
+@pytest.mark.parametrize("operation", ["relu", "tanh_backward"])
+@pytest.mark.parametrize("size", [KI, 2**20])
+def test_jax_works_in_place_on_what_is_donated(operation, size):
+    """The result of every call, also one after a new setup, has the memory of its input."""
+    pytest.importorskip("jax", reason="JAX is not installed")
+    case = cases.Case("memory", operation, "float32", "inplace", size, "contiguous", 1, "")
+    inputs = worker.inputs_of(case)
+    contestant = peers.Jax(1).contestant(inputs, "inplace")
+    names = contestant.namespace
+    for _ in range(2):
+        exec(contestant.setup, names)
+        for _ in range(2):
+            before = names[inputs.first]
+            place = before.unsafe_buffer_pointer()
+            assert place not in [array.ctypes.data for array in (*inputs.arrays.values(), inputs.out)]
+            exec(contestant.statement, names)
+            assert names[inputs.first].unsafe_buffer_pointer() == place and before.is_deleted()
+
+
 @pytest.mark.parametrize("size", [1, KI])
 def test_a_wrong_slope_shows_in_one_element(size, monkeypatch):
     """Leaky ReLU of a positive number is right for every slope; the check takes more numbers."""

@@ -119,7 +119,7 @@ class Library:
         self.version = importlib.metadata.version(self.package or self.name)
 
     def arrays(self, names):
-        """Return the arrays as the library takes them; they share their memory with the given ones."""
+        """Return the arrays as the library takes them: where it can, sharing the memory of the given ones."""
         return names
 
     def contestant(self, inputs, mode):
@@ -511,16 +511,18 @@ class Jax(Library):
             self.names[f"{name}_donated"] = jax.jit(function, donate_argnums=0)
 
     def arrays(self, names):
-        return {name: self._own(array) for name, array in names.items()}
-
-    def _own(self, array):
-        return self._jax.device_put(array, may_alias=False)
+        return {name: self._jax.device_put(array) for name, array in names.items()}
 
     def contestant(self, inputs, mode):
         contestant = super().contestant(inputs, mode)
         if contestant is None or mode != "inplace":
             return contestant
-        contestant.namespace["fresh"] = lambda: self._own(inputs.original)
+
+        def fresh():
+            # a copy, for `device_put` takes over an array that starts at a page, and NumPy's memory cannot be donated
+            return self._jax.block_until_ready(self._jax.numpy.array(inputs.original, copy=True))
+
+        contestant.namespace["fresh"] = fresh
         # a donated array is gone after the call
         return contestant._replace(setup=f"{inputs.first} = fresh()")
 
