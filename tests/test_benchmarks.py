@@ -243,6 +243,21 @@ def test_what_is_wrong_is_not_timed(statement, words, monkeypatch):
     assert wrong.keys() == ({"numpy"} if words else set()) and (words or "") in wrong.get("numpy", "")
 
 
+@pytest.mark.parametrize("size", [KI, 2**22])
+@pytest.mark.parametrize("written", [
+    "out[:0]",  # nothing at all
+    "out[: size // 2]", "out[-size // 2 :]", "out[::2]", "out[1::2]",
+    "out[np.r_[: size // 2, size // 2 + 300 : size]]",  # all but a piece in the middle
+])  # fmt: skip
+def test_a_result_that_is_not_written_is_wrong(written, size, monkeypatch):
+    """All libraries write to the same array, fastact first: what it left there must not count for the next."""
+    statement = f"size = out.size; {written} = np.maximum(x, 0){written.removeprefix('out')}"
+    monkeypatch.setattr(Wrong, "ways", {"relu": peers.Way(into=statement)})
+    case = cases.Case("memory", "relu", "float32", "into", size, "contiguous", 1, "")
+    contestants, wrong, _ = worker._pass(case, [peers.Fastact(1), Wrong(1)])
+    assert [contestant.name for contestant in contestants] == ["fastact"] and "wrong by" in wrong["numpy"]
+
+
 def test_fastact_that_is_wrong_ends_the_run(monkeypatch):
     monkeypatch.setattr(peers.Fastact, "ways", {"relu": peers.Way(into="np.maximum(x, 1, out=out)")})
     with pytest.raises(worker.Rejected, match="fastact wrong by up to"):
