@@ -25,6 +25,12 @@ def bench(*arguments, **settings):
     return subprocess.run([sys.executable, "-m", "fastact", "bench", *arguments], check=False, **settings)
 
 
+def output_of(program, environment, *arguments):
+    """Run some Python in a process of its own, and return what it printed."""
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
 # --- timing
 
 
@@ -81,6 +87,41 @@ def test_calls_after_a_pause_are_not_timed():
 
     clock = timing.Clock(timing.Contestant("ours", "call()", {"call": call}), 0, 1e-2)
     assert 2e-3 <= clock.sample() < 1e-2
+
+
+def test_a_sample_begins_with_its_pause():
+    times = []
+    contestant = timing.Contestant("ours", "take()", {"take": lambda: times.append(time.perf_counter())})
+    clock = timing.Clock(contestant, 0, 2e-2)
+    del times[:]
+    for _ in range(3):
+        start = time.perf_counter()
+        clock.sample()
+        assert times[0] - start >= 2e-2
+        del times[:]
+
+
+@pytest.mark.parametrize(("group", "threads", "least"), [
+    # idle threads of GNU's OpenMP wait in a loop for 8 ms, those of OpenBLAS for 40
+    ("cache", 2, 8e-3), ("cache", 1, 0.0), ("dense", 2, 4e-2), ("dense", 1, 0.0),
+])  # fmt: skip
+def test_pauses_between_libraries_on_several_threads(group, threads, least, monkeypatch):
+    pauses = []
+
+    class Clock(timing.Clock):
+        def __init__(self, contestant, sample_seconds, pause):
+            pauses.append(pause)
+            super().__init__(contestant, sample_seconds, 0.0)
+
+    monkeypatch.setattr(timing, "Clock", Clock)
+    before = fastact.get_num_threads()
+    layout = "64-32" if group == "dense" else "contiguous"
+    case = cases.Case(group, "relu", "float32", "into", KI, layout, threads, "")
+    try:
+        worker.measure(case, cases.smoke()[1], [peers.Fastact(threads), peers.NumPy(threads)])
+    finally:
+        fastact.set_num_threads(before)
+    assert len(pauses) >= 2 and (min(pauses) > least if threads > 1 else set(pauses) == {0.0})
 
 
 # --- yardsticks
@@ -188,24 +229,60 @@ def test_a_library_that_cannot_be_held_is_left_out():
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_every_library_has_the_same_threads(threads):
-    """As each library that can tell tells it; JAX takes its number when it is first imported."""
+    """As each library that can tell tells it; ONNX Runtime starts all but one when a session is made."""
     program = (
-        "import sys; from fastact.benchmarks import peers, runner; n = int(sys.argv[1]); peers.load(n)\n"
+        "import sys, numpy as np; from fastact.benchmarks import peers, runner; n = int(sys.argv[1])\n"
+        "libraries = {library.name: library for library in peers.load(n)[0]}\n"
         "import fastact, os; print('fastact', fastact.get_num_threads())\n"
         "if 'torch' in sys.modules: print('torch', sys.modules['torch'].get_num_threads())\n"
         "if 'numba' in sys.modules: print('numba', sys.modules['numba'].get_num_threads())\n"
         "if 'numexpr' in sys.modules: print('numexpr', sys.modules['numexpr'].get_num_threads())\n"
-        "if 'jax' in sys.modules: print('jax', os.environ['NPROC'])\n"
+        "if 'onnxruntime' in libraries:\n"
+        "    before = len(os.listdir('/proc/self/task'))\n"
+        "    libraries['onnxruntime'].contestant(peers.Inputs('relu', np.ones(9)), 'into')\n"
+        "    print('onnxruntime', 1 + len(os.listdir('/proc/self/task')) - before)\n"
         "import threadpoolctl\n"
         "for library in threadpoolctl.threadpool_info():\n"
         "    if library['user_api'] == 'blas': print('blas', library['num_threads'])\n"
     )
     environment = runner.child_environment(fastact.available_isas()[0], threads, "/nowhere")
-    command = [sys.executable, "-c", program, str(threads)]
-    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    output = output_of(program, environment, str(threads))
     found = [line.split() for line in output.splitlines()]
     assert ["fastact", str(threads)] in found
     assert {number for _, number in found} == {str(threads)}, output
+
+
+def test_one_thread_is_one():
+    """By the processor's time that a long call of each library takes: JAX, for one, tells no number of threads."""
+    program = (
+        "import time, numpy as np; from fastact.benchmarks import peers\n"
+        "x = np.ones(2**22, np.float32)\n"
+        "for library in peers.load(1)[0]:\n"
+        "    ways = (library.contestant(peers.Inputs('sigmoid', x), mode) for mode in peers.MODES)\n"
+        "    call = next(filter(None, ways)).function()\n"
+        "    call()\n"
+        "    start, used = time.perf_counter(), time.process_time()\n"
+        "    while time.perf_counter() - start < 0.1: call()\n"
+        "    print(library.name, (time.process_time() - used) / (time.perf_counter() - start))\n"
+    )
+    environment = runner.child_environment(fastact.available_isas()[0], 1, "/nowhere")
+    lines = [line.rpartition(" ") for line in output_of(program, environment).splitlines()]
+    shares = {name: float(share) for name, _, share in lines}
+    assert "fastact" in shares and max(shares.values()) < 1.2, shares
+
+
+@pytest.mark.parametrize("level", fastact.available_isas())
+def test_what_cannot_be_held_is_timed_at_the_best_level_only(level, tmp_path):
+    """The process that measures, asked for no case, tells which libraries take part."""
+    request = {"threads": 1, "settings": cases.smoke()[1]._asdict(), "cases": []}
+    result = subprocess.run(
+        [sys.executable, "-m", "fastact.benchmarks.worker"], input=json.dumps(request), capture_output=True, text=True,
+        env=runner.child_environment(level, 1, str(tmp_path)), check=True,
+    )  # fmt: skip
+    environment = json.loads(result.stdout)["environment"]
+    assert environment["isa"] == level
+    left_out = [name for name, why in environment["absent"].items() if why == peers.CANNOT_BE_HELD]
+    assert left_out == ([] if level == fastact.available_isas()[0] else ["onnxruntime"])
 
 
 @pytest.mark.parametrize(("error", "words"), [
@@ -304,6 +381,12 @@ def test_a_wrong_layer_is_left_out(monkeypatch):
     assert "numpy" in wrong and "numpy" not in [other.name for other in others]
 
 
+def test_a_training_step_with_other_losses_is_left_out(monkeypatch):
+    monkeypatch.setattr(networks, "_numpy_step", lambda *arguments: timing.Contestant("numpy", "2.0", {}))
+    _, others, wrong = networks.training_step("64-32-32-10", 1)
+    assert "losses [2. 2. 2.], not" in wrong["numpy"] and "numpy" not in [other.name for other in others]
+
+
 # --- accuracy
 
 
@@ -389,8 +472,7 @@ def test_numba_and_pytorch_are_held_to_the_level(level, tmp_path):
         "if 'torch' in libraries: print('torch', libraries['torch']._torch.backends.cpu.get_cpu_capability())\n"
     )
     environment = runner.child_environment(level, 1, str(tmp_path))
-    output = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    found = {name: rest for name, *rest in map(str.split, output.stdout.splitlines())}
+    found = {name: rest for name, *rest in map(str.split, output_of(program, environment).splitlines())}
     if not found:
         pytest.skip("neither Numba nor PyTorch is installed")
     allowed = {"avx2": {"xmm", "ymm"}, "baseline": {"xmm"}}.get(level)
@@ -428,16 +510,29 @@ def test_plans(plan):
 def test_the_whole_plan_leaves_nothing_out():
     """Every pass, type and size that the report promises."""
     chosen, _ = cases.whole()
+    assert {case.group for case in chosen} == set(cases.GROUPS)
+    layouts = {(case.operation, case.dtype, case.layout) for case in chosen if case.group == "layout"}
+    assert {layout for *_, layout in layouts} == {*cases.LAYOUTS} - {"contiguous"}
     found = {(case.group, case.operation, case.dtype, case.mode, case.size, case.threads) for case in chosen}
     most = cases.thread_counts()[-1]
     for operation in peers.OPERATIONS:
         for dtype in cases.DTYPES:
             assert ("call", operation, dtype, "inplace", 1, 1) in found
+            assert ("new", operation, dtype, "new", 64 * KI, 1) in found
             for size in (2**10, 2**16, 2**20):
                 assert ("cache", operation, dtype, "into", size, 1) in found
             for size in (2**24, 2**26):
                 for mode in ("into", "inplace"):
                     assert ("memory", operation, dtype, mode, size, most) in found
+            for layout in {*cases.LAYOUTS} - {"contiguous"}:
+                if operation in ("sigmoid", "relu", "sigmoid_backward"):
+                    assert (operation, dtype, layout) in layouts
+            if operation in peers.ACTIVATIONS:
+                for size in (2**10, 2**24):
+                    assert ("new", operation, dtype, "new", size, 1) in found
+                for network in networks.NETWORKS:
+                    first = "-".join(network.split("-")[:2])
+                    assert any(case[:2] == ("dense", operation) and case.layout == first for case in chosen)
     levels = {case.level for case in chosen if case.group == "cache" and case.size == 64 * KI}
     assert levels == set(fastact.available_isas())
     assert {case.layout for case in chosen if case.group == "training"} == set(networks.NETWORKS)
@@ -513,6 +608,19 @@ def test_the_report_says_where_fastact_loses(document):
     assert "ahead in 1, even" in text and "behind in 1" in text
     assert "0.50 (0.49–0.51)" in line_with(text, "`relu_backward` float32", "avx2", "NumPy")
     assert "behind in 1." in report.summary(document)
+
+
+def test_every_loss_is_listed(document):
+    """A hundred of them, the worst first, and none in another place of the list."""
+    row = document["rows"][2]
+    document["rows"] = [
+        {**row, "case": {**row["case"], "size": KI * (n + 1)},
+         "times": {"fastact": entry(1e-6), "numpy": entry(1e-6, 0.9 - n / 200)}} for n in range(100)
+    ]  # fmt: skip
+    listed = report.markdown(document, {}).split("## Where fastact stands")[1].split("\n## ")[0]
+    ratios = [line.split(" | ")[2].split()[0] for line in listed.splitlines() if "| `relu_backward`" in line]
+    assert [float(ratio) for ratio in ratios] == pytest.approx([0.9 - n / 200 for n in reversed(range(100))], abs=6e-3)
+    assert "behind in 100." in report.summary(document)
 
 
 @pytest.mark.parametrize(("low", "high", "place"), [
