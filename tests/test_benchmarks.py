@@ -692,6 +692,19 @@ def test_smoke(tmp_path):
     assert "# fastact beside its peers" in (tmp_path / "new" / "folder" / "report.md").read_text()
 
 
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_files_are_utf8_in_every_locale(locale, tmp_path):
+    """Also where the command line has bytes that are no text: nothing is lost after half an hour."""
+    folder = os.fsencode(tmp_path) + b"/\xc3\xa9\xff"
+    environment = {**ENVIRONMENT, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": locale}
+    result = bench("--smoke", "--output", folder, env=environment)
+    assert result.returncode == 0, result.stderr
+    with open(folder + b"/report.md", encoding="utf-8") as lines:
+        text = lines.read()
+    assert "\\udcff" in line_with(text, "Made by `python -m fastact bench --smoke") and "…" in text
+    assert report.read(os.fsdecode(folder))["complete"]
+
+
 def test_interrupted(tmp_path):
     """Ctrl-C after the first rows: status 130, and the report holds those rows."""
     with subprocess.Popen(

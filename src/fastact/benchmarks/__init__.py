@@ -38,16 +38,21 @@ def run(arguments):
     kind = "whole" if arguments.whole else "smoke" if arguments.smoke else "quick"
     output = os.path.join("bench", "results", kind) if arguments.output is None else arguments.output
     folder = report.check_folder(output)
-    run = Run(kind, shlex.join(["python", *_program(), *sys.argv[1:]]))
+    run = Run(kind, _printable(shlex.join(["python", *_program(), *sys.argv[1:]])))
     try:
         run.measure()
     finally:
         if run.document["rows"]:
             report.write(run.document, folder)
             print(report.summary(run.document))
-            print(f"\nThe report is in {folder / 'report.md'}.")
+            print(f"\nThe report is in {_printable(str(folder / 'report.md'))}.")
         else:
             print("Nothing has been measured; no report is written.")
+
+
+def _printable(text):
+    """Escape the bytes of a command line or path that are no text in the locale's encoding."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _program():

@@ -82,12 +82,12 @@ def write(document, folder):
 
 def read(folder):
     """Return the document of an earlier run."""
-    return json.loads((Path(folder) / JSON).read_text())
+    return json.loads((Path(folder) / JSON).read_text(encoding="utf-8"))
 
 
 def _replace(path, text):
     spare = path.with_suffix(path.suffix + ".part")
-    spare.write_text(text)
+    spare.write_text(text, encoding="utf-8")
     os.replace(spare, path)
 
 

@@ -146,7 +146,7 @@ class Run:
             "settings": self.settings._asdict(),
             "cases": [case._asdict() for case in cases],
         }
-        with tempfile.TemporaryFile("w+") as errors, subprocess.Popen(
+        with tempfile.TemporaryFile("w+", errors="backslashreplace") as errors, subprocess.Popen(
             [sys.executable, "-m", "fastact.benchmarks.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
