@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import mpmath
 import numpy as np
@@ -745,3 +746,23 @@ def test_a_process_that_fails_is_reported(tmp_path, monkeypatch):
     with pytest.raises(runner.CommandError, match=r"ended with status 1: ValueError: FASTACT_ISA='abacus'"):
         run.measure()
     assert run.document["rows"] == [] and not run.document["complete"]
+
+
+# --- pytest bench
+
+
+def pytest_bench(*arguments):
+    """Run the benchmarks of pytest-benchmark in a process of its own."""
+    pytest.importorskip("pytest_benchmark", reason="pytest-benchmark is not installed")
+    command = [sys.executable, "-m", "pytest", "bench", "-q", "-p", "no:cacheprovider", *arguments]
+    folder = Path(__file__).resolve().parent.parent
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_histogram(tmp_path):
+    """It needs a package that pytest-benchmark alone does not bring: pip install "fastact[bench]" does."""
+    one = "test_pass and fastact and sigmoid and float32 and not sigmoid_"
+    result = pytest_bench("-m", "smoke", "-k", one, "--benchmark-only", f"--benchmark-histogram={tmp_path}/times")
+    assert result.returncode == 0, result.stdout + result.stderr
+    (drawn,) = tmp_path.iterdir()
+    assert drawn.name.startswith("times-sigmoid_float32_1_Ki") and "fastact" in drawn.read_text(encoding="utf-8")
