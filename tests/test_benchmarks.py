@@ -183,6 +183,13 @@ def test_statements_compute_the_pass(library, rng):
     assert tried > 0
 
 
+@pytest.mark.parametrize("library", peers.LIBRARIES, ids=lambda library: library.name)
+def test_what_can_be_written_to_an_array_can_be_a_new_one(library):
+    """No library stays out of the allocating calls with a pass that it has elsewhere."""
+    lacking = [operation for operation, way in library.ways.items() if way.into and not way.new]
+    assert library.ways and lacking == []
+
+
 def test_arrays_start_at_a_page():
     """Inputs, outputs and what statements need beside them: the time does not depend on where NumPy puts an array."""
     for layout in cases.LAYOUTS:

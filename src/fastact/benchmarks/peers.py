@@ -165,9 +165,7 @@ class Library:
 class Fastact(Library):
     name = "fastact"
     ways = {  # noqa: RUF012
-        operation: Way(
-            into=f"fastact.{operation}({inputs}, out=out)", new=f"fastact.{operation}({inputs})"
-        )
+        operation: Way(into=f"fastact.{operation}({inputs}, out=out)", new=f"fastact.{operation}({inputs})")
         for operation in OPERATIONS
         for inputs in ["dy, y" if operation.endswith("_backward") else "x"]
     }
@@ -178,9 +176,9 @@ class Fastact(Library):
         self.names["fastact"] = fastact
 
 
-def _chain(forward, rest):
+def _chain(forward, rest, new):
     """The derivative by way of the forward pass."""
-    return Way(into=f"{forward}; {rest}")
+    return Way(into=f"{forward}; {rest}", new=new)
 
 
 class NumPy(Library):
@@ -196,10 +194,14 @@ class NumPy(Library):
             into="np.multiply(x, 0.01, out=scratch); np.maximum(x, scratch, out=out)", new="np.maximum(x, 0.01 * x)"
         ),
         "sigmoid_derivative": _chain(
-            _sigmoid, "np.subtract(1, out, out=scratch); np.multiply(out, scratch, out=out)"
+            _sigmoid,
+            "np.subtract(1, out, out=scratch); np.multiply(out, scratch, out=out)",
+            new="(y := 1 / (1 + np.exp(-x))) * (1 - y)",
         ),
         "tanh_derivative": _chain(
-            "np.tanh(x, out=out)", "np.multiply(out, out, out=out); np.subtract(1, out, out=out)"
+            "np.tanh(x, out=out)",
+            "np.multiply(out, out, out=out); np.subtract(1, out, out=out)",
+            new="1 - np.square(np.tanh(x))",
         ),
         "relu_derivative": Way(into="np.greater(x, 0, out=out, casting='unsafe')", new="(x > 0).astype(x.dtype)"),
         "leaky_relu_derivative": Way(
@@ -397,9 +399,18 @@ class PyTorch(Library):
         "leaky_relu": Way(
             "torch.ops.aten.leaky_relu.out(x, 0.01, out=out)", "leaky_relu_(x, 0.01)", "leaky_relu(x, 0.01)"
         ),
-        "sigmoid_derivative": _chain("torch.sigmoid(x, out=out)", "torch.addcmul(out, out, out, value=-1, out=out)"),
-        "tanh_derivative": _chain("torch.tanh(x, out=out)", "torch.addcmul(one, out, out, value=-1, out=out)"),
-        "relu_derivative": Way("torch.gt(x, 0, out=out)"),
+        "sigmoid_derivative": _chain(
+            "torch.sigmoid(x, out=out)",
+            "torch.addcmul(out, out, out, value=-1, out=out)",
+            new="torch.addcmul(y := torch.sigmoid(x), y, y, value=-1, out=y)",
+        ),
+        "tanh_derivative": _chain(
+            "torch.tanh(x, out=out)",
+            "torch.addcmul(one, out, out, value=-1, out=out)",
+            new="torch.addcmul(one, y := torch.tanh(x), y, value=-1, out=y)",
+        ),
+        # (x > 0).to(x.dtype) makes two arrays and takes eight times as long
+        "relu_derivative": Way("torch.gt(x, 0, out=out)", new="torch.gt(x, 0, out=torch.empty_like(x))"),
         "leaky_relu_derivative": _aten_backward("leaky_relu", "ones, x, 0.01, False"),
         "sigmoid_backward": _aten_backward("sigmoid", "dy, y"),
         "tanh_backward": _aten_backward("tanh", "dy, y"),
