@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -679,6 +680,69 @@ def test_files_of_a_report(document, tmp_path):
     report.write(document, tmp_path)
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}, "the same results, other bytes"
     assert "2.00  PyTorch" in (tmp_path / "ratios-avx2.svg").read_text()
+
+
+def contrast(color, other):
+    """The contrast ratio of the Web Content Accessibility Guidelines."""
+
+    def luminance(color):
+        parts = np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
+
+    dark, light = sorted((luminance(color), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("page", ["#ffffff", "#0d1117"])
+def test_plots_can_be_read_on_light_and_dark_pages(page):
+    plots = pytest.importorskip("fastact.benchmarks.plots", reason="Matplotlib is not installed")
+    assert contrast("#ffffff", "#000000") == pytest.approx(21)
+    assert {name: color for name, color in plots.COLORS.items() if contrast(color, page) < 3.5} == {}
+    assert contrast(plots.TEXT, page) >= 4.3 and set(plots.COLORS) == set(report.NAMES)
+
+
+@pytest.mark.parametrize("ratio", [0.03, 0.06, 0.3, 1.3, 5.0])
+def test_bars_have_ticks(ratio, document, tmp_path):
+    """Two at least, whether fastact is far behind or far ahead."""
+    pytest.importorskip("matplotlib", reason="Matplotlib is not installed")
+    document["rows"][1]["times"] = {"fastact": entry(2e-6), "numpy": entry(2e-6 * ratio, ratio)}
+    document["rows"][2]["times"] = {"fastact": entry(2e-6), "numpy": entry(2e-6, 1.0)}
+    report.write(document, tmp_path)
+    axis = (tmp_path / "ratios-avx2.svg").read_text(encoding="utf-8").split('id="matplotlib.axis_2"')[0]
+    ticks = [float(tick) for tick in re.findall(r"<text[^>]*>([\d.]+)</text>", axis)]
+    assert len(ticks) >= 2 and min(ticks) <= min(1, 2 * ratio) and max(ticks) >= max(1, ratio / 2)
+
+
+def test_labels_of_the_roofline_belong_to_their_points(document):
+    """All passes, many in the same place: every name has a line to its own point, and none lies on another or on the
+    roof."""
+    plots = pytest.importorskip("fastact.benchmarks.plots", reason="Matplotlib is not installed")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text
+
+    row = document["rows"][1]
+    document["rows"] = [
+        {**row, "case": {**row["case"], "operation": operation},
+         "times": {"fastact": entry(2**16 * seconds), "numpy": entry(2**16 * seconds, 1.0)}}
+        for operation, seconds in zip(peers.OPERATIONS, [0.7e-9, 0.4e-9, *[0.1e-9] * 2, *[0.7e-9] * 2, *[0.1e-9] * 6],
+                                      strict=True)
+    ]  # fmt: skip
+    ((_, figure, _),) = plots._rooflines(document, report.rows_of(document))
+    (panel,) = figure.axes
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    assert {label.get_text() for label in panel.texts} == set(peers.OPERATIONS)
+    roof = panel.lines[0].get_path().interpolated(100).transformed(panel.lines[0].get_transform())
+    rows = {row.case["operation"]: row for row in report.rows_of(document)}
+    boxes = []
+    for label in panel.texts:
+        assert label.arrow_patch is not None
+        flops = label.xy[0] * 4 * rows[label.get_text()].arrays
+        assert label.xy[1] * rows[label.get_text()].time("fastact") == pytest.approx(flops)
+        box = Text.get_window_extent(label, renderer)
+        assert not roof.intersects_bbox(box, filled=False), label.get_text()
+        assert not any(other.overlaps(box) for other in boxes), label.get_text()
+        boxes.append(box)
 
 
 def test_a_report_without_matplotlib(document, tmp_path, monkeypatch):
