@@ -15,7 +15,7 @@ import pytest
 from passes import PASSES, each_dtype, each_pass
 
 import fastact
-from fastact import benchmarks
+from fastact import benchmarks, runtime
 from fastact.benchmarks import accuracy, cases, networks, peers, report, runner, timing, worker, yardsticks
 from fastact.benchmarks.cases import KI
 
@@ -508,6 +508,15 @@ def test_every_peer_is_told_the_level(level, most, without):
 
 
 # --- plans
+
+
+def test_all_threads_are_those_of_the_quota(monkeypatch):
+    """Of eight processors a control group that allows 2.9 has three: eight threads would wait for one another."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
+    monkeypatch.setattr(runtime, "_cgroup_quota", lambda: 2.9)
+    assert cases.thread_counts() == [1, 2, 3] and runner.machine()["processors"] == 3
+    monkeypatch.setattr(runtime, "_cgroup_quota", lambda: None)
+    assert cases.thread_counts() == [1, 2, 4, 8] and runner.machine()["processors"] == 8
 
 
 @pytest.mark.parametrize("plan", cases.PLANS)

@@ -65,7 +65,7 @@ def machine():
     return {
         "processor": runtime.processor_name(),
         "model": _family_and_model(),
-        "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "processors": runtime._processors(),
         "system": f"{platform.system()} {platform.machine()}",
         "levels": fastact.available_isas(),
     }
