@@ -691,6 +691,35 @@ def test_files_of_a_report(document, tmp_path):
     assert "2.00  PyTorch" in (tmp_path / "ratios-avx2.svg").read_text()
 
 
+def test_an_interrupted_run_leaves_a_complete_report_alone(document, tmp_path):
+    """Its files have names of their own, until a complete run replaces all."""
+    pytest.importorskip("matplotlib", reason="Matplotlib is not installed")
+    complete, part = {**document, "complete": True}, {**document, "rows": document["rows"][:2]}
+    assert report.write(complete, tmp_path).name == "report.md"
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for _ in range(2):
+        assert report.write(part, tmp_path).name == "report-interrupted.md"
+        found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        assert {name: found[name] for name in before} == before
+        assert found.keys() - before.keys() == {
+            "report-interrupted.md", "results-interrupted.json", "ratios-avx2-interrupted.svg",
+            "roofline-interrupted.svg"}  # fmt: skip
+        assert "](ratios-avx2-interrupted.svg)" in found["report-interrupted.md"].decode()
+    report.write(complete, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_plots_of_an_earlier_run_are_removed(document, tmp_path):
+    """And nothing else that lies in the folder."""
+    pytest.importorskip("matplotlib", reason="Matplotlib is not installed")
+    for name in ("time-mine.svg", "notes.md"):
+        (tmp_path / name).touch()
+    report.write(document, tmp_path)
+    document["rows"] = document["rows"][:1]
+    report.write(document, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"report.md", "results.json", "time-mine.svg", "notes.md"}
+
+
 def contrast(color, other):
     """The contrast ratio of the Web Content Accessibility Guidelines."""
 
@@ -786,8 +815,11 @@ def test_files_are_utf8_in_every_locale(locale, tmp_path):
     assert report.read(os.fsdecode(folder))["complete"]
 
 
-def test_interrupted(tmp_path):
-    """Ctrl-C after the first rows: status 130, and the report holds those rows."""
+@pytest.mark.parametrize("complete", [False, True])
+def test_interrupted(complete, tmp_path):
+    """Ctrl-C after the first rows: status 130, and the report holds those rows; a complete one stays, and it says so."""
+    if complete:
+        (tmp_path / "results.json").write_text('{"complete": true}')
     with subprocess.Popen(
         [sys.executable, "-m", "fastact", "bench", "--output", str(tmp_path)],
         env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
@@ -799,8 +831,18 @@ def test_interrupted(tmp_path):
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "interrupted" in errors and "Traceback" not in errors and "interrupted" in output
-    written = json.loads((tmp_path / "results.json").read_text())
+    assert ("The complete report beside it is as it was." in output) == complete
+    assert (tmp_path / "results.json").read_text() == '{"complete": true}' or not complete
+    written = json.loads((tmp_path / f"results{'-interrupted' * complete}.json").read_text())
     assert not written["complete"] and 0 < len(written["rows"]) < written["cases"]
+
+
+@pytest.mark.parametrize("name", ["report.md", "results.json", "roofline.svg", "report.md.part"])
+def test_a_folder_in_the_place_of_a_file_is_found_before_anything_is_measured(name, tmp_path):
+    (tmp_path / name).mkdir()
+    result = bench("--output", str(tmp_path), timeout=30)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert f"has a folder named {name}" in result.stderr and len(result.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--output",
         metavar="DIR",
-        help="where the report goes (bench/results/quick, whole or smoke); files of an earlier report are replaced",
+        help="where the report goes (bench/results/quick, whole or smoke); files of an earlier report are replaced, "
+        "but those of a complete one only by a complete one",
     )
 
 
@@ -43,9 +44,10 @@ def run(arguments):
         run.measure()
     finally:
         if run.document["rows"]:
-            report.write(run.document, folder)
+            written = report.write(run.document, folder)
             print(report.summary(run.document))
-            print(f"\nThe report is in {_printable(str(folder / 'report.md'))}.")
+            kept = " The complete report beside it is as it was." if report.INTERRUPTED in written.name else ""
+            print(f"\nThe report is in {_printable(str(written))}.{kept}")
         else:
             print("Nothing has been measured; no report is written.")
 

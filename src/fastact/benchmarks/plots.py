@@ -39,8 +39,15 @@ OPERATIONS_AN_ELEMENT = {
 _PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 
 
-def draw(document, folder):
+def draw(document, folder, suffix=""):
     """Draw what the document has rows for.
+
+    Parameters
+    ----------
+    document : dict
+    folder : Path
+    suffix : str, optional
+        What ends the names of the files.
 
     Returns
     -------
@@ -50,7 +57,8 @@ def draw(document, folder):
     rows = report.rows_of(document)
     drawn = {}
     with mpl.rc_context(STYLE):
-        for name, figure, text in [*_ratios(document, rows), *_rooflines(document, rows), *_times(document, rows)]:
+        for stem, figure, text in [*_ratios(document, rows), *_rooflines(document, rows), *_times(document, rows)]:
+            name = f"{stem}{suffix}.svg"
             spare = folder / f"{name}.part"
             FigureCanvasSVG(figure)
             # no date in the file: the same results give the same bytes
@@ -105,7 +113,7 @@ def _ratios(document, rows):
             f"Fastest peer's time over fastact's, 64 Ki elements, one thread, {level}, on {_machine(document)}; "
             "the thin lines are quartiles."
         )
-        yield f"ratios-{level}.svg", figure, text
+        yield f"ratios-{level}", figure, text
 
 
 def _times(document, rows):
@@ -154,7 +162,7 @@ def _times(document, rows):
             f"`{operation}`, {level}, on {_machine(document)}: solid on one thread (1 element in place, else `out=`), "
             f"dashed on {threads} threads in main memory (`out=`)."
         )
-        yield f"time-{operation}.svg", figure, text
+        yield f"time-{operation}", figure, text
 
 
 def _rooflines(document, rows):
@@ -206,7 +214,7 @@ def _rooflines(document, rows):
         "the loops that only move memory, the level ones NumPy's matrix product (a pass that adds and multiplies "
         "in units of their own may lie a little above)."
     )
-    yield "roofline.svg", figure, text
+    yield "roofline", figure, text
 
 
 def _label(panel, points, x, roof):

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import statistics
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from fastact._commands import UsageError
 from fastact.benchmarks.cases import GROUPS, KI, SCALING_OPERATIONS, SCALING_SIZES, elements
 from fastact.benchmarks.peers import CANNOT_BE_HELD, LIBRARIES, OPERATIONS
 
-JSON, MARKDOWN = "results.json", "report.md"
+JSON, MARKDOWN = "results{}.json", "report{}.md"
+INTERRUPTED = "-interrupted"  # what stands in the names of a fragment's files, beside a complete report
 ORDER = [library.name for library in LIBRARIES]
 NAMES = {
     "fastact": "fastact", "numpy": "NumPy", "numpy (other)": "NumPy (other)", "scipy": "SciPy", "numexpr": "numexpr",
@@ -52,7 +54,7 @@ def check_folder(folder):
     Raises
     ------
     UsageError
-        It cannot be made or written to.
+        It cannot be made or written to, or has a folder where a file of the report belongs.
     """
     if not folder.strip():
         raise UsageError("--output must name a folder, got an empty name")
@@ -62,27 +64,66 @@ def check_folder(folder):
         probe = folder / ".probe"
         probe.touch()
         probe.unlink()
+        files = [name.format(suffix) for name in (JSON, MARKDOWN) for suffix in ("", INTERRUPTED)]
+        for path in folder.iterdir():
+            name = path.name.removesuffix(".part")
+            if path.is_dir() and (name in files or name.endswith(".svg")):
+                raise UsageError(f"--output {folder} has a folder named {path.name}, which is a file of the report")
     except OSError as error:
         raise UsageError(f"--output {folder} cannot be written to: {error.strerror}") from None
     return folder
 
 
 def write(document, folder):
-    """Write the files of a report, all from the same rounded numbers; each is replaced as a whole or not at all."""
+    """Write the files of a report, all from the same rounded numbers; each is replaced as a whole or not at all.
+
+    Those of an interrupted run have names of their own where the folder holds a complete report, and a complete report
+    takes their place too. Plots that an earlier report shows and this one does not are removed.
+
+    Returns
+    -------
+    Path
+        The report.
+    """
     document = _rounded(document)
-    _replace(folder / JSON, json.dumps(document, indent=None, separators=(",", ":")) + "\n")
+    suffix = INTERRUPTED if not document["complete"] and _is_complete(folder) else ""
+    replaced = {"", INTERRUPTED} if document["complete"] else {suffix}
+    earlier = {name for each in replaced for name in _plots_of(folder / MARKDOWN.format(each))}
+    _replace(folder / JSON.format(suffix), json.dumps(document, indent=None, separators=(",", ":")) + "\n")
     try:
         from fastact.benchmarks import plots
     except ImportError:
         drawn = None
     else:
-        drawn = plots.draw(document, folder)
-    _replace(folder / MARKDOWN, markdown(document, drawn))
+        drawn = plots.draw(document, folder, suffix)
+    report = folder / MARKDOWN.format(suffix)
+    _replace(report, markdown(document, drawn))
+    for name in earlier.difference(drawn or ()):
+        (folder / name).unlink(missing_ok=True)
+    for each in replaced - {suffix}:
+        for name in (JSON, MARKDOWN):
+            (folder / name.format(each)).unlink(missing_ok=True)
+    return report
+
+
+def _is_complete(folder):
+    try:
+        return read(folder)["complete"]
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _plots_of(report):
+    """Return the names of the plots that an earlier report shows."""
+    try:
+        return re.findall(r"^!\[.*\]\(([\w.-]+\.svg)\)$", report.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    except (OSError, ValueError):
+        return []
 
 
 def read(folder):
     """Return the document of an earlier run."""
-    return json.loads((Path(folder) / JSON).read_text(encoding="utf-8"))
+    return json.loads((Path(folder) / JSON.format("")).read_text(encoding="utf-8"))
 
 
 def _replace(path, text):
