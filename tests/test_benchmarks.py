@@ -817,7 +817,7 @@ def test_files_are_utf8_in_every_locale(locale, tmp_path):
 
 @pytest.mark.parametrize("complete", [False, True])
 def test_interrupted(complete, tmp_path):
-    """Ctrl-C after the first rows: status 130, and the report holds those rows; a complete one stays, and it says so."""
+    """Ctrl-C after the first rows: status 130, and the report holds those rows; a complete one stays, as is said."""
     if complete:
         (tmp_path / "results.json").write_text('{"complete": true}')
     with subprocess.Popen(
@@ -888,3 +888,11 @@ def test_histogram(tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
     (drawn,) = tmp_path.iterdir()
     assert drawn.name.startswith("times-sigmoid_float32_1_Ki") and "fastact" in drawn.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "9999"])
+def test_threads_that_cannot_be_had_are_refused(threads):
+    """Rather than that libraries which check the number drop out one by one, as if they were not installed."""
+    result = pytest_bench("--threads", threads, "-m", "smoke", "--benchmark-disable")
+    assert result.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "--threads must be between 1 and" in result.stderr and f"got {threads}" in result.stderr
