@@ -656,6 +656,29 @@ def test_ahead_even_behind(document, low, high, place):
     assert [len(rows) for rows in report.split([row])] == [int(place == index) for index in range(3)]
 
 
+def test_what_was_called_has_every_dense_layer_and_the_compiled_functions(document):
+    """Numba's and JAX's statements name functions: the report says what is in them."""
+    row = document["rows"][1]
+    row["times"] |= {"jax": entry(1e-6, 2.0)}
+    dense = {**row["case"], "group": "dense", "layout": "64-32"}
+    document["rows"] += [
+        {**row, "case": {**dense, "operation": activation}, "times": {
+            "fastact": entry(1e-6), "torch": {**entry(1e-6, 1.0), "statement": f"{activation}_(Z)"}}}
+        for activation in peers.ACTIVATIONS
+    ]  # fmt: skip
+    called = report.markdown(document, {}).split("## What was called")[1]
+    for activation in peers.ACTIVATIONS:
+        assert f"`{activation}_(Z)`" in called
+    assert "`jax.nn.sigmoid(x) * jax.nn.sigmoid(-x)`" in called and "functions of Numba" not in called
+
+
+def test_a_slope_that_is_a_float32_is_said():
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    case = cases.Case("cache", "leaky_relu", "float64", "into", KI, "contiguous", 1, "")
+    _, wrong, _ = worker._pass(case, peers.load(1, names=["onnxruntime"])[0])
+    assert "wrong by up to" in wrong["onnxruntime"] and "float32" in wrong["onnxruntime"]
+
+
 def test_few_rounds_are_said(document):
     document["settings"]["rounds"] = 15
     assert "2.00 (1.75–2.25; 3 rounds)" in report.markdown(document, {})

@@ -479,6 +479,11 @@ class OnnxRuntime(Library):
                 bind(name, "cpu", 0, inputs.dtype, list(array.shape), array.ctypes.data)
         return contestant
 
+    def fault(self, inputs, mode):
+        fault = super().fault(inputs, mode)
+        is_slope = fault and (inputs.operation, inputs.dtype) == ("leaky_relu", np.float64)
+        return f"{fault}: the slope of its operator is a float32" if is_slope else fault
+
     def _session(self, operation, dtype):
         """Return a session for an operator, or None where the runtime has none for the type."""
         key = (operation, dtype)
@@ -519,28 +524,30 @@ class Jax(Library):
         for inputs, first in [("dy, y", "dy") if operation.endswith("_backward") else ("x", "x")]
     }
 
+    bodies = {  # noqa: RUF012
+        "sigmoid": "jax.nn.sigmoid(x)",
+        "tanh": "jnp.tanh(x)",
+        "relu": "jax.nn.relu(x)",
+        "leaky_relu": "jax.nn.leaky_relu(x, 0.01)",
+        "sigmoid_derivative": "jax.nn.sigmoid(x) * jax.nn.sigmoid(-x)",
+        "tanh_derivative": "1 - jnp.square(jnp.tanh(x))",
+        "relu_derivative": "(x > 0).astype(x.dtype)",
+        "leaky_relu_derivative": "jnp.where(x > 0, 1, 0.01).astype(x.dtype)",
+        "sigmoid_backward": "dy * y * (1 - y)",
+        "tanh_backward": "dy * (1 - y * y)",
+        "relu_backward": "jnp.where(y > 0, dy, 0)",
+        "leaky_relu_backward": "jnp.where(y > 0, dy, 0.01 * dy)",
+    }
+
     def __init__(self, threads):
         super().__init__(threads)
         jax = self._jax = import_jax(threads)
         jax.config.update("jax_enable_x64", True)
-        where, square, sigmoid, tanh = jax.numpy.where, jax.numpy.square, jax.nn.sigmoid, jax.numpy.tanh
-        functions = {
-            "sigmoid": sigmoid,
-            "tanh": tanh,
-            "relu": jax.nn.relu,
-            "leaky_relu": lambda x: jax.nn.leaky_relu(x, NEGATIVE_SLOPE),
-            "sigmoid_derivative": lambda x: sigmoid(x) * sigmoid(-x),
-            "tanh_derivative": lambda x: 1 - square(tanh(x)),
-            "relu_derivative": lambda x: (x > 0).astype(x.dtype),
-            "leaky_relu_derivative": lambda x: where(x > 0, 1, NEGATIVE_SLOPE).astype(x.dtype),
-            "sigmoid_backward": lambda dy, y: dy * y * (1 - y),
-            "tanh_backward": lambda dy, y: dy * (1 - y * y),
-            "relu_backward": lambda dy, y: where(y > 0, dy, 0),
-            "leaky_relu_backward": lambda dy, y: where(y > 0, dy, NEGATIVE_SLOPE * dy),
-        }
-        for name, function in functions.items():
-            self.names[name] = jax.jit(function)
-            self.names[f"{name}_donated"] = jax.jit(function, donate_argnums=0)
+        for operation, body in self.bodies.items():
+            arguments = "dy, y" if operation.endswith("_backward") else "x"
+            function = eval(f"lambda {arguments}: {body}", {"jax": jax, "jnp": jax.numpy})
+            self.names[operation] = jax.jit(function)
+            self.names[f"{operation}_donated"] = jax.jit(function, donate_argnums=0)
 
     def arrays(self, names):
         return {name: self._jax.device_put(array) for name, array in names.items()}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fastact._commands import UsageError
 from fastact.benchmarks.cases import GROUPS, KI, SCALING_OPERATIONS, SCALING_SIZES, elements
-from fastact.benchmarks.peers import CANNOT_BE_HELD, LIBRARIES, OPERATIONS
+from fastact.benchmarks.peers import CANNOT_BE_HELD, LIBRARIES, OPERATIONS, Jax, Numba
 
 JSON, MARKDOWN = "results{}.json", "report{}.md"
 INTERRUPTED = "-interrupted"  # what stands in the names of a fragment's files, beside a complete report
@@ -33,8 +33,13 @@ NOTES = """\
   that loop multiplies an array by a number; out of place in main memory it copies with streaming stores. It moves two
   arrays; for a backward pass its time counts one and a half times. Above 100 % the pass beats the loop. Below 64 Ki
   elements the call itself takes most of the time of either, so none is given.
-- Every array starts at a page (networks: where its library puts it), so that all meet the caches in the same way.
-- In place a pass is applied again and again to its own result.
+- "Even" with wide quartiles, as in main memory, means that the machine was too noisy to tell, not that both are equal.
+- Every array starts at a page (networks, and what JAX makes: where the library puts it), so that all meet the caches in
+  the same way.
+- In place a pass is applied again and again to its own result, in an array that all libraries share (JAX has one of its
+  own, made anew for each sample). After some calls the numbers sit where the pass leaves them: at a fixed point for
+  `sigmoid` and the derivatives, near 0 for `tanh`, at the first result for `relu` and `relu_backward`; the backward
+  passes of sigmoid and tanh, and leaky ReLU left of 0, shrink them to subnormals and zeros.
 - At an instruction set below the machine's best the libraries are held to it by their own variables; ONNX Runtime,
   which has none, is left out there. SciPy and numexpr are built for the baseline.
 - No entry: the library has no such function, or none for such arrays (ONNX Runtime, JAX and thinc take contiguous
@@ -523,7 +528,8 @@ def _statements(rows):
     statements, wrong = {}, {}
     for row in rows:
         case = row.case
-        what = case["group"] if row.is_network else case["operation"]
+        groups = {"dense": f"Dense, {case['operation']}", "training": "training step"}
+        what = groups.get(case["group"], case["operation"])
         for name, entry in row.times.items():
             statements.setdefault((what, case["mode"], name), entry["statement"])
         for name, reason in row.wrong.items():
@@ -536,4 +542,12 @@ def _statements(rows):
     lines += ["## What was called", "", "| what | way | library | statement |", "| --- | --- | --- | --- |"]
     for (what, mode, name), statement in statements.items():
         lines.append(f"| `{what}` | {MODES[mode]} | {NAMES[name]} | `{statement}` |")
+    for library, how in (
+        (Numba, "`njit(parallel=True, fastmath=True)` of a loop over these; `one` and `c`, the slope, are of the type"),
+        (Jax, "`jit` of these, with `donate_argnums=0` for the donated ones"),
+    ):
+        if any(name == library.name and what in library.bodies for what, _, name in statements):
+            lines += ["", f"The functions of {NAMES[library.name]}: {how}.", ""]
+            lines += ["| pass | expression |", "| --- | --- |"]
+            lines += [f"| `{operation}` | `{body}` |" for operation, body in library.bodies.items()]
     return "\n".join(lines)
