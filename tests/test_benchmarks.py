@@ -265,10 +265,13 @@ def test_one_thread_is_one():
     """By the processor's time of each thread of the process while a library works: JAX, for one, tells no number of
     threads. Where other processes hold the processors, two threads still share the work."""
     program = (
-        "import os, time, numpy as np; from fastact.benchmarks import peers\n"
+        "import contextlib, os, time, numpy as np; from fastact.benchmarks import peers\n"
         "def used():\n"
-        "    threads = os.listdir('/proc/self/task')\n"
-        "    return {t: int(open(f'/proc/self/task/{t}/schedstat').read().split()[0]) for t in threads}\n"
+        "    times = {}\n"
+        "    for thread in os.listdir('/proc/self/task'):\n"
+        "        with contextlib.suppress(OSError), open(f'/proc/self/task/{thread}/schedstat') as numbers:\n"
+        "            times[thread] = int(numbers.read().split()[0])  # but for one that has just ended\n"
+        "    return times\n"
         "x = np.ones(2**22, np.float32)\n"
         "for library in peers.load(1)[0]:\n"
         "    ways = (library.contestant(peers.Inputs('sigmoid', x), mode) for mode in peers.MODES)\n"
