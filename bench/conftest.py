@@ -2,6 +2,8 @@
 
 import pytest
 
+from fastact import runtime
+
 
 def pytest_addoption(parser):
     parser.addoption("--threads", type=int, default=1, help="threads of every library (1)")
@@ -9,6 +11,9 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "smoke: a short selection, to see that the benchmarks run")
+    threads, most = config.getoption("--threads"), runtime._processors()
+    if not 1 <= threads <= most:
+        raise pytest.UsageError(f"--threads must be between 1 and {most}, the usable processors, got {threads}")
 
 
 def pytest_benchmark_scale_unit(config, unit, benchmarks, best, worst, sort):

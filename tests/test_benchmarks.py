@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import mpmath
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 from passes import PASSES, each_dtype, each_pass
 
 import fastact
-from fastact import benchmarks
+from fastact import benchmarks, runtime
 from fastact.benchmarks import accuracy, cases, networks, peers, report, runner, timing, worker, yardsticks
 from fastact.benchmarks.cases import KI
 
@@ -23,6 +25,12 @@ ENVIRONMENT = {**os.environ, "PYTHONWARNINGS": "error"}
 def bench(*arguments, **settings):
     settings = {"capture_output": True, "text": True, "timeout": 300, "env": ENVIRONMENT, **settings}
     return subprocess.run([sys.executable, "-m", "fastact", "bench", *arguments], check=False, **settings)
+
+
+def output_of(program, environment, *arguments):
+    """Run some Python in a process of its own, and return what it printed."""
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 # --- timing
@@ -83,6 +91,41 @@ def test_calls_after_a_pause_are_not_timed():
     assert 2e-3 <= clock.sample() < 1e-2
 
 
+def test_a_sample_begins_with_its_pause():
+    times = []
+    contestant = timing.Contestant("ours", "take()", {"take": lambda: times.append(time.perf_counter())})
+    clock = timing.Clock(contestant, 0, 2e-2)
+    del times[:]
+    for _ in range(3):
+        start = time.perf_counter()
+        clock.sample()
+        assert times[0] - start >= 2e-2
+        del times[:]
+
+
+@pytest.mark.parametrize(("group", "threads", "least"), [
+    # idle threads of GNU's OpenMP wait in a loop for 8 ms, those of OpenBLAS for 40
+    ("cache", 2, 8e-3), ("cache", 1, 0.0), ("dense", 2, 4e-2), ("dense", 1, 0.0),
+])  # fmt: skip
+def test_pauses_between_libraries_on_several_threads(group, threads, least, monkeypatch):
+    pauses = []
+
+    class Clock(timing.Clock):
+        def __init__(self, contestant, sample_seconds, pause):
+            pauses.append(pause)
+            super().__init__(contestant, sample_seconds, 0.0)
+
+    monkeypatch.setattr(timing, "Clock", Clock)
+    before = fastact.get_num_threads()
+    layout = "64-32" if group == "dense" else "contiguous"
+    case = cases.Case(group, "relu", "float32", "into", KI, layout, threads, "")
+    try:
+        worker.measure(case, cases.smoke()[1], [peers.Fastact(threads), peers.NumPy(threads)])
+    finally:
+        fastact.set_num_threads(before)
+    assert len(pauses) >= 2 and (min(pauses) > least if threads > 1 else set(pauses) == {0.0})
+
+
 # --- yardsticks
 
 
@@ -141,6 +184,13 @@ def test_statements_compute_the_pass(library, rng):
     assert tried > 0
 
 
+@pytest.mark.parametrize("library", peers.LIBRARIES, ids=lambda library: library.name)
+def test_what_can_be_written_to_an_array_can_be_a_new_one(library):
+    """No library stays out of the allocating calls with a pass that it has elsewhere."""
+    lacking = [operation for operation, way in library.ways.items() if way.into and not way.new]
+    assert library.ways and lacking == []
+
+
 def test_arrays_start_at_a_page():
     """Inputs, outputs and what statements need beside them: the time does not depend on where NumPy puts an array."""
     for layout in cases.LAYOUTS:
@@ -148,6 +198,25 @@ def test_arrays_start_at_a_page():
         inputs = worker.inputs_of(case)
         for array in (*inputs.arrays.values(), inputs.out, peers.full((3, 5), 1, "f8")):
             assert array.ctypes.data % 4096 == 0, layout
+
+
+@pytest.mark.parametrize("operation", ["relu", "tanh_backward"])
+@pytest.mark.parametrize("size", [KI, 2**20])
+def test_jax_works_in_place_on_what_is_donated(operation, size):
+    """The result of every call, also one after a new setup, has the memory of its input."""
+    pytest.importorskip("jax", reason="JAX is not installed")
+    case = cases.Case("memory", operation, "float32", "inplace", size, "contiguous", 1, "")
+    inputs = worker.inputs_of(case)
+    contestant = peers.Jax(1).contestant(inputs, "inplace")
+    names = contestant.namespace
+    for _ in range(2):
+        exec(contestant.setup, names)
+        for _ in range(2):
+            before = names[inputs.first]
+            place = before.unsafe_buffer_pointer()
+            assert place not in [array.ctypes.data for array in (*inputs.arrays.values(), inputs.out)]
+            exec(contestant.statement, names)
+            assert names[inputs.first].unsafe_buffer_pointer() == place and before.is_deleted()
 
 
 @pytest.mark.parametrize("size", [1, KI])
@@ -169,24 +238,68 @@ def test_a_library_that_cannot_be_held_is_left_out():
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_every_library_has_the_same_threads(threads):
-    """As each library that can tell tells it; JAX takes its number when it is first imported."""
+    """As each library that can tell tells it; ONNX Runtime starts all but one when a session is made."""
     program = (
-        "import sys; from fastact.benchmarks import peers, runner; n = int(sys.argv[1]); peers.load(n)\n"
+        "import sys, numpy as np; from fastact.benchmarks import peers, runner; n = int(sys.argv[1])\n"
+        "libraries = {library.name: library for library in peers.load(n)[0]}\n"
         "import fastact, os; print('fastact', fastact.get_num_threads())\n"
         "if 'torch' in sys.modules: print('torch', sys.modules['torch'].get_num_threads())\n"
         "if 'numba' in sys.modules: print('numba', sys.modules['numba'].get_num_threads())\n"
         "if 'numexpr' in sys.modules: print('numexpr', sys.modules['numexpr'].get_num_threads())\n"
-        "if 'jax' in sys.modules: print('jax', os.environ['NPROC'])\n"
+        "if 'onnxruntime' in libraries:\n"
+        "    before = len(os.listdir('/proc/self/task'))\n"
+        "    libraries['onnxruntime'].contestant(peers.Inputs('relu', np.ones(9)), 'into')\n"
+        "    print('onnxruntime', 1 + len(os.listdir('/proc/self/task')) - before)\n"
         "import threadpoolctl\n"
         "for library in threadpoolctl.threadpool_info():\n"
         "    if library['user_api'] == 'blas': print('blas', library['num_threads'])\n"
     )
     environment = runner.child_environment(fastact.available_isas()[0], threads, "/nowhere")
-    command = [sys.executable, "-c", program, str(threads)]
-    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    output = output_of(program, environment, str(threads))
     found = [line.split() for line in output.splitlines()]
     assert ["fastact", str(threads)] in found
     assert {number for _, number in found} == {str(threads)}, output
+
+
+def test_one_thread_is_one():
+    """By the processor's time of each thread of the process while a library works: JAX, for one, tells no number of
+    threads. Where other processes hold the processors, two threads still share the work."""
+    program = (
+        "import contextlib, os, time, numpy as np; from fastact.benchmarks import peers\n"
+        "def used():\n"
+        "    times = {}\n"
+        "    for thread in os.listdir('/proc/self/task'):\n"
+        "        with contextlib.suppress(OSError), open(f'/proc/self/task/{thread}/schedstat') as numbers:\n"
+        "            times[thread] = int(numbers.read().split()[0])  # but for one that has just ended\n"
+        "    return times\n"
+        "x = np.ones(2**22, np.float32)\n"
+        "for library in peers.load(1)[0]:\n"
+        "    ways = (library.contestant(peers.Inputs('sigmoid', x), mode) for mode in peers.MODES)\n"
+        "    call = next(filter(None, ways)).function()\n"
+        "    call()\n"
+        "    before, start = used(), time.perf_counter()\n"
+        "    while time.perf_counter() - start < 0.2: call()\n"
+        "    times = [time - before.get(thread, 0) for thread, time in used().items()]\n"
+        "    print(library.name, max(times) / sum(times))\n"
+    )
+    environment = runner.child_environment(fastact.available_isas()[0], 1, "/nowhere")
+    lines = [line.rpartition(" ") for line in output_of(program, environment).splitlines()]
+    shares = {name: float(share) for name, _, share in lines}
+    assert "fastact" in shares and min(shares.values()) > 0.9, shares
+
+
+@pytest.mark.parametrize("level", fastact.available_isas())
+def test_what_cannot_be_held_is_timed_at_the_best_level_only(level, tmp_path):
+    """The process that measures, asked for no case, tells which libraries take part."""
+    request = {"threads": 1, "settings": cases.smoke()[1]._asdict(), "cases": []}
+    result = subprocess.run(
+        [sys.executable, "-m", "fastact.benchmarks.worker"], input=json.dumps(request), capture_output=True, text=True,
+        env=runner.child_environment(level, 1, str(tmp_path)), check=True,
+    )  # fmt: skip
+    environment = json.loads(result.stdout)["environment"]
+    assert environment["isa"] == level
+    left_out = [name for name, why in environment["absent"].items() if why == peers.CANNOT_BE_HELD]
+    assert left_out == ([] if level == fastact.available_isas()[0] else ["onnxruntime"])
 
 
 @pytest.mark.parametrize(("error", "words"), [
@@ -222,6 +335,21 @@ def test_what_is_wrong_is_not_timed(statement, words, monkeypatch):
     contestants, wrong, _ = worker._pass(case, [peers.Fastact(1), Wrong(1)])
     assert [contestant.name for contestant in contestants] == ["fastact", *([] if words else ["numpy"])]
     assert wrong.keys() == ({"numpy"} if words else set()) and (words or "") in wrong.get("numpy", "")
+
+
+@pytest.mark.parametrize("size", [KI, 2**22])
+@pytest.mark.parametrize("written", [
+    "out[:0]",  # nothing at all
+    "out[: size // 2]", "out[-size // 2 :]", "out[::2]", "out[1::2]",
+    "out[np.r_[: size // 2, size // 2 + 300 : size]]",  # all but a piece in the middle
+])  # fmt: skip
+def test_a_result_that_is_not_written_is_wrong(written, size, monkeypatch):
+    """All libraries write to the same array, fastact first: what it left there must not count for the next."""
+    statement = f"size = out.size; {written} = np.maximum(x, 0){written.removeprefix('out')}"
+    monkeypatch.setattr(Wrong, "ways", {"relu": peers.Way(into=statement)})
+    case = cases.Case("memory", "relu", "float32", "into", size, "contiguous", 1, "")
+    contestants, wrong, _ = worker._pass(case, [peers.Fastact(1), Wrong(1)])
+    assert [contestant.name for contestant in contestants] == ["fastact"] and "wrong by" in wrong["numpy"]
 
 
 def test_fastact_that_is_wrong_ends_the_run(monkeypatch):
@@ -268,6 +396,12 @@ def test_a_wrong_layer_is_left_out(monkeypatch):
         "numpy", "Z", {"Z": np.zeros((32, 32), np.float32)}))  # fmt: skip
     _, others, wrong = networks.dense_forward(64, 32, 32, "sigmoid", 1)
     assert "numpy" in wrong and "numpy" not in [other.name for other in others]
+
+
+def test_a_training_step_with_other_losses_is_left_out(monkeypatch):
+    monkeypatch.setattr(networks, "_numpy_step", lambda *arguments: timing.Contestant("numpy", "2.0", {}))
+    _, others, wrong = networks.training_step("64-32-32-10", 1)
+    assert "losses [2. 2. 2.], not" in wrong["numpy"] and "numpy" not in [other.name for other in others]
 
 
 # --- accuracy
@@ -341,7 +475,51 @@ def test_numpy_is_held_to_the_level(level):
         assert features == []
 
 
+@pytest.mark.parametrize("level", fastact.available_isas())
+def test_numba_and_pytorch_are_held_to_the_level(level, tmp_path):
+    """By the registers in the machine code that Numba makes, and as PyTorch tells it."""
+    program = (
+        "import numpy as np; from fastact.benchmarks import peers\n"
+        "libraries = {library.name: library for library in peers.load(1, names=['numba', 'torch'])[0]}\n"
+        "if 'numba' in libraries:\n"
+        "    contestant = libraries['numba'].contestant(peers.Inputs('relu', np.ones(1024)), 'into')\n"
+        "    contestant.run()\n"
+        "    code = ''.join(contestant.namespace['relu_into'].inspect_asm().values())\n"
+        "    print('numba', *(register for register in ('xmm', 'ymm', 'zmm') if register in code))\n"
+        "if 'torch' in libraries: print('torch', libraries['torch']._torch.backends.cpu.get_cpu_capability())\n"
+    )
+    environment = runner.child_environment(level, 1, str(tmp_path))
+    found = {name: rest for name, *rest in map(str.split, output_of(program, environment).splitlines())}
+    if not found:
+        pytest.skip("neither Numba nor PyTorch is installed")
+    allowed = {"avx2": {"xmm", "ymm"}, "baseline": {"xmm"}}.get(level)
+    if "numba" in found and allowed:
+        assert set(found["numba"]) == allowed
+    if "torch" in found:
+        assert found["torch"] == [{"avx512": "AVX512", "avx2": "AVX2"}.get(level, "DEFAULT")]
+
+
+@pytest.mark.parametrize(("level", "most", "without"), [("avx2", "AVX2", "512"), ("baseline", "SSE4_2", "avx")])
+def test_every_peer_is_told_the_level(level, most, without):
+    """What is in the environment of a lower level names that level and none above it."""
+    environment = runner.level_variables(level)
+    assert environment["XLA_FLAGS"] == f"--xla_cpu_max_isa={most}"
+    assert {"ATEN_CPU_CAPABILITY", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"} <= set(environment)
+    told = " ".join(value for name, value in environment.items() if name != "NPY_DISABLE_CPU_FEATURES")
+    assert without not in told.lower()
+    assert not set(environment) & set(runner.level_variables("avx512")) - {"FASTACT_ISA"}
+
+
 # --- plans
+
+
+def test_all_threads_are_those_of_the_quota(monkeypatch):
+    """Of eight processors a control group that allows 2.9 has three: eight threads would wait for one another."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
+    monkeypatch.setattr(runtime, "_cgroup_quota", lambda: 2.9)
+    assert cases.thread_counts() == [1, 2, 3] and runner.machine()["processors"] == 3
+    monkeypatch.setattr(runtime, "_cgroup_quota", lambda: None)
+    assert cases.thread_counts() == [1, 2, 4, 8] and runner.machine()["processors"] == 8
 
 
 @pytest.mark.parametrize("plan", cases.PLANS)
@@ -358,16 +536,29 @@ def test_plans(plan):
 def test_the_whole_plan_leaves_nothing_out():
     """Every pass, type and size that the report promises."""
     chosen, _ = cases.whole()
+    assert {case.group for case in chosen} == set(cases.GROUPS)
+    layouts = {(case.operation, case.dtype, case.layout) for case in chosen if case.group == "layout"}
+    assert {layout for *_, layout in layouts} == {*cases.LAYOUTS} - {"contiguous"}
     found = {(case.group, case.operation, case.dtype, case.mode, case.size, case.threads) for case in chosen}
     most = cases.thread_counts()[-1]
     for operation in peers.OPERATIONS:
         for dtype in cases.DTYPES:
             assert ("call", operation, dtype, "inplace", 1, 1) in found
+            assert ("new", operation, dtype, "new", 64 * KI, 1) in found
             for size in (2**10, 2**16, 2**20):
                 assert ("cache", operation, dtype, "into", size, 1) in found
             for size in (2**24, 2**26):
                 for mode in ("into", "inplace"):
                     assert ("memory", operation, dtype, mode, size, most) in found
+            for layout in {*cases.LAYOUTS} - {"contiguous"}:
+                if operation in ("sigmoid", "relu", "sigmoid_backward"):
+                    assert (operation, dtype, layout) in layouts
+            if operation in peers.ACTIVATIONS:
+                for size in (2**10, 2**24):
+                    assert ("new", operation, dtype, "new", size, 1) in found
+                for network in networks.NETWORKS:
+                    first = "-".join(network.split("-")[:2])
+                    assert any(case[:2] == ("dense", operation) and case.layout == first for case in chosen)
     levels = {case.level for case in chosen if case.group == "cache" and case.size == 64 * KI}
     assert levels == set(fastact.available_isas())
     assert {case.layout for case in chosen if case.group == "training"} == set(networks.NETWORKS)
@@ -445,6 +636,19 @@ def test_the_report_says_where_fastact_loses(document):
     assert "behind in 1." in report.summary(document)
 
 
+def test_every_loss_is_listed(document):
+    """A hundred of them, the worst first, and none in another place of the list."""
+    row = document["rows"][2]
+    document["rows"] = [
+        {**row, "case": {**row["case"], "size": KI * (n + 1)},
+         "times": {"fastact": entry(1e-6), "numpy": entry(1e-6, 0.9 - n / 200)}} for n in range(100)
+    ]  # fmt: skip
+    listed = report.markdown(document, {}).split("## Where fastact stands")[1].split("\n## ")[0]
+    ratios = [line.split(" | ")[2].split()[0] for line in listed.splitlines() if "| `relu_backward`" in line]
+    assert [float(ratio) for ratio in ratios] == pytest.approx([0.9 - n / 200 for n in reversed(range(100))], abs=6e-3)
+    assert "behind in 100." in report.summary(document)
+
+
 @pytest.mark.parametrize(("low", "high", "place"), [
     (1.006, 1.2, 0), (1.004, 1.2, 1), (0.9, 1.0, 1), (0.9, 0.996, 1), (0.9, 0.994, 2), (0.98, 0.99, 2), (1.0, 1.0, 1),
 ])  # fmt: skip
@@ -453,6 +657,29 @@ def test_ahead_even_behind(document, low, high, place):
     row = report.rows_of(document)[0]
     row.times = {"fastact": {}, "numpy": {"ratio": {"median": (low + high) / 2, "low": low, "high": high}}}
     assert [len(rows) for rows in report.split([row])] == [int(place == index) for index in range(3)]
+
+
+def test_what_was_called_has_every_dense_layer_and_the_compiled_functions(document):
+    """Numba's and JAX's statements name functions: the report says what is in them."""
+    row = document["rows"][1]
+    row["times"] |= {"jax": entry(1e-6, 2.0)}
+    dense = {**row["case"], "group": "dense", "layout": "64-32"}
+    document["rows"] += [
+        {**row, "case": {**dense, "operation": activation}, "times": {
+            "fastact": entry(1e-6), "torch": {**entry(1e-6, 1.0), "statement": f"{activation}_(Z)"}}}
+        for activation in peers.ACTIVATIONS
+    ]  # fmt: skip
+    called = report.markdown(document, {}).split("## What was called")[1]
+    for activation in peers.ACTIVATIONS:
+        assert f"`{activation}_(Z)`" in called
+    assert "`jax.nn.sigmoid(x) * jax.nn.sigmoid(-x)`" in called and "functions of Numba" not in called
+
+
+def test_a_slope_that_is_a_float32_is_said():
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    case = cases.Case("cache", "leaky_relu", "float64", "into", KI, "contiguous", 1, "")
+    _, wrong, _ = worker._pass(case, peers.load(1, names=["onnxruntime"])[0])
+    assert "wrong by up to" in wrong["onnxruntime"] and "float32" in wrong["onnxruntime"]
 
 
 def test_few_rounds_are_said(document):
@@ -490,6 +717,98 @@ def test_files_of_a_report(document, tmp_path):
     assert "2.00  PyTorch" in (tmp_path / "ratios-avx2.svg").read_text()
 
 
+def test_an_interrupted_run_leaves_a_complete_report_alone(document, tmp_path):
+    """Its files have names of their own, until a complete run replaces all."""
+    pytest.importorskip("matplotlib", reason="Matplotlib is not installed")
+    complete, part = {**document, "complete": True}, {**document, "rows": document["rows"][:2]}
+    assert report.write(complete, tmp_path).name == "report.md"
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for _ in range(2):
+        assert report.write(part, tmp_path).name == "report-interrupted.md"
+        found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        assert {name: found[name] for name in before} == before
+        assert found.keys() - before.keys() == {
+            "report-interrupted.md", "results-interrupted.json", "ratios-avx2-interrupted.svg",
+            "roofline-interrupted.svg"}  # fmt: skip
+        assert "](ratios-avx2-interrupted.svg)" in found["report-interrupted.md"].decode()
+    report.write(complete, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_plots_of_an_earlier_run_are_removed(document, tmp_path):
+    """And nothing else that lies in the folder."""
+    pytest.importorskip("matplotlib", reason="Matplotlib is not installed")
+    for name in ("time-mine.svg", "notes.md"):
+        (tmp_path / name).touch()
+    report.write(document, tmp_path)
+    document["rows"] = document["rows"][:1]
+    report.write(document, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"report.md", "results.json", "time-mine.svg", "notes.md"}
+
+
+def contrast(color, other):
+    """The contrast ratio of the Web Content Accessibility Guidelines."""
+
+    def luminance(color):
+        parts = np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
+
+    dark, light = sorted((luminance(color), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("page", ["#ffffff", "#0d1117"])
+def test_plots_can_be_read_on_light_and_dark_pages(page):
+    plots = pytest.importorskip("fastact.benchmarks.plots", reason="Matplotlib is not installed")
+    assert contrast("#ffffff", "#000000") == pytest.approx(21)
+    assert {name: color for name, color in plots.COLORS.items() if contrast(color, page) < 3.5} == {}
+    assert contrast(plots.TEXT, page) >= 4.3 and set(plots.COLORS) == set(report.NAMES)
+
+
+@pytest.mark.parametrize("ratio", [0.03, 0.06, 0.3, 1.3, 5.0])
+def test_bars_have_ticks(ratio, document, tmp_path):
+    """Two at least, whether fastact is far behind or far ahead."""
+    pytest.importorskip("matplotlib", reason="Matplotlib is not installed")
+    document["rows"][1]["times"] = {"fastact": entry(2e-6), "numpy": entry(2e-6 * ratio, ratio)}
+    document["rows"][2]["times"] = {"fastact": entry(2e-6), "numpy": entry(2e-6, 1.0)}
+    report.write(document, tmp_path)
+    axis = (tmp_path / "ratios-avx2.svg").read_text(encoding="utf-8").split('id="matplotlib.axis_2"')[0]
+    ticks = [float(tick) for tick in re.findall(r"<text[^>]*>([\d.]+)</text>", axis)]
+    assert len(ticks) >= 2 and min(ticks) <= min(1, 2 * ratio) and max(ticks) >= max(1, ratio / 2)
+
+
+def test_labels_of_the_roofline_belong_to_their_points(document):
+    """All passes, many in the same place: every name has a line to its own point, and none lies on another or on the
+    roof."""
+    plots = pytest.importorskip("fastact.benchmarks.plots", reason="Matplotlib is not installed")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text
+
+    row = document["rows"][1]
+    document["rows"] = [
+        {**row, "case": {**row["case"], "operation": operation},
+         "times": {"fastact": entry(2**16 * seconds), "numpy": entry(2**16 * seconds, 1.0)}}
+        for operation, seconds in zip(peers.OPERATIONS, [0.7e-9, 0.4e-9, *[0.1e-9] * 2, *[0.7e-9] * 2, *[0.1e-9] * 6],
+                                      strict=True)
+    ]  # fmt: skip
+    ((_, figure, _),) = plots._rooflines(document, report.rows_of(document))
+    (panel,) = figure.axes
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    assert {label.get_text() for label in panel.texts} == set(peers.OPERATIONS)
+    roof = panel.lines[0].get_path().interpolated(100).transformed(panel.lines[0].get_transform())
+    rows = {row.case["operation"]: row for row in report.rows_of(document)}
+    boxes = []
+    for label in panel.texts:
+        assert label.arrow_patch is not None
+        flops = label.xy[0] * 4 * rows[label.get_text()].arrays
+        assert label.xy[1] * rows[label.get_text()].time("fastact") == pytest.approx(flops)
+        box = Text.get_window_extent(label, renderer)
+        assert not roof.intersects_bbox(box, filled=False), label.get_text()
+        assert not any(other.overlaps(box) for other in boxes), label.get_text()
+        boxes.append(box)
+
+
 def test_a_report_without_matplotlib(document, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "fastact.benchmarks.plots", None)
     monkeypatch.delattr(benchmarks, "plots", raising=False)
@@ -509,8 +828,24 @@ def test_smoke(tmp_path):
     assert "# fastact beside its peers" in (tmp_path / "new" / "folder" / "report.md").read_text()
 
 
-def test_interrupted(tmp_path):
-    """Ctrl-C after the first rows: status 130, and the report holds those rows."""
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_files_are_utf8_in_every_locale(locale, tmp_path):
+    """Also where the command line has bytes that are no text: nothing is lost after half an hour."""
+    folder = os.fsencode(tmp_path) + b"/\xc3\xa9\xff"
+    environment = {**ENVIRONMENT, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": locale}
+    result = bench("--smoke", "--output", folder, env=environment)
+    assert result.returncode == 0, result.stderr
+    with open(folder + b"/report.md", encoding="utf-8") as lines:
+        text = lines.read()
+    assert "\\udcff" in line_with(text, "Made by `python -m fastact bench --smoke") and "…" in text
+    assert report.read(os.fsdecode(folder))["complete"]
+
+
+@pytest.mark.parametrize("complete", [False, True])
+def test_interrupted(complete, tmp_path):
+    """Ctrl-C after the first rows: status 130, and the report holds those rows; a complete one stays, as is said."""
+    if complete:
+        (tmp_path / "results.json").write_text('{"complete": true}')
     with subprocess.Popen(
         [sys.executable, "-m", "fastact", "bench", "--output", str(tmp_path)],
         env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
@@ -522,8 +857,18 @@ def test_interrupted(tmp_path):
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "interrupted" in errors and "Traceback" not in errors and "interrupted" in output
-    written = json.loads((tmp_path / "results.json").read_text())
+    assert ("The complete report beside it is as it was." in output) == complete
+    assert (tmp_path / "results.json").read_text() == '{"complete": true}' or not complete
+    written = json.loads((tmp_path / f"results{'-interrupted' * complete}.json").read_text())
     assert not written["complete"] and 0 < len(written["rows"]) < written["cases"]
+
+
+@pytest.mark.parametrize("name", ["report.md", "results.json", "roofline.svg", "report.md.part"])
+def test_a_folder_in_the_place_of_a_file_is_found_before_anything_is_measured(name, tmp_path):
+    (tmp_path / name).mkdir()
+    result = bench("--output", str(tmp_path), timeout=30)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert f"has a folder named {name}" in result.stderr and len(result.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -549,3 +894,31 @@ def test_a_process_that_fails_is_reported(tmp_path, monkeypatch):
     with pytest.raises(runner.CommandError, match=r"ended with status 1: ValueError: FASTACT_ISA='abacus'"):
         run.measure()
     assert run.document["rows"] == [] and not run.document["complete"]
+
+
+# --- pytest bench
+
+
+def pytest_bench(*arguments):
+    """Run the benchmarks of pytest-benchmark in a process of its own."""
+    pytest.importorskip("pytest_benchmark", reason="pytest-benchmark is not installed")
+    command = [sys.executable, "-m", "pytest", "bench", "-q", "-p", "no:cacheprovider", *arguments]
+    folder = Path(__file__).resolve().parent.parent
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_histogram(tmp_path):
+    """It needs a package that pytest-benchmark alone does not bring: pip install "fastact[bench]" does."""
+    one = "test_pass and fastact and sigmoid and float32 and not sigmoid_"
+    result = pytest_bench("-m", "smoke", "-k", one, "--benchmark-only", f"--benchmark-histogram={tmp_path}/times")
+    assert result.returncode == 0, result.stdout + result.stderr
+    (drawn,) = tmp_path.iterdir()
+    assert drawn.name.startswith("times-sigmoid_float32_1_Ki") and "fastact" in drawn.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "9999"])
+def test_threads_that_cannot_be_had_are_refused(threads):
+    """Rather than that libraries which check the number drop out one by one, as if they were not installed."""
+    result = pytest_bench("--threads", threads, "-m", "smoke", "--benchmark-disable")
+    assert result.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "--threads must be between 1 and" in result.stderr and f"got {threads}" in result.stderr

@@ -26,7 +26,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--output",
         metavar="DIR",
-        help="where the report goes (bench/results/quick, whole or smoke); files of an earlier report are replaced",
+        help="where the report goes (bench/results/quick, whole or smoke); files of an earlier report are replaced, "
+        "but those of a complete one only by a complete one",
     )
 
 
@@ -38,16 +39,22 @@ def run(arguments):
     kind = "whole" if arguments.whole else "smoke" if arguments.smoke else "quick"
     output = os.path.join("bench", "results", kind) if arguments.output is None else arguments.output
     folder = report.check_folder(output)
-    run = Run(kind, shlex.join(["python", *_program(), *sys.argv[1:]]))
+    run = Run(kind, _printable(shlex.join(["python", *_program(), *sys.argv[1:]])))
     try:
         run.measure()
     finally:
         if run.document["rows"]:
-            report.write(run.document, folder)
+            written = report.write(run.document, folder)
             print(report.summary(run.document))
-            print(f"\nThe report is in {folder / 'report.md'}.")
+            kept = " The complete report beside it is as it was." if report.INTERRUPTED in written.name else ""
+            print(f"\nThe report is in {_printable(str(written))}.{kept}")
         else:
             print("Nothing has been measured; no report is written.")
+
+
+def _printable(text):
+    """Escape the bytes of a command line or path that are no text in the locale's encoding."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _program():

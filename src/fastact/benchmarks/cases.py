@@ -1,12 +1,11 @@
 """What is measured: the rows of the report, quick and whole."""
 
 import itertools
-import os
 from typing import NamedTuple
 
 import numpy as np
 
-from fastact import _reference, available_isas
+from fastact import _reference, available_isas, runtime
 from fastact.benchmarks.networks import NETWORKS
 from fastact.benchmarks.peers import ACTIVATIONS, OPERATIONS, empty
 
@@ -134,7 +133,7 @@ def arrays(case):
 
 def thread_counts():
     """Return 1, 2, 4, … and the number of processors this process may use."""
-    most = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    most = runtime._processors()
     return sorted({*itertools.takewhile(lambda n: n < most, (2**k for k in range(12))), most})
 
 

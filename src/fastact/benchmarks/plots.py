@@ -13,12 +13,13 @@ from fastact.benchmarks import report
 from fastact.benchmarks.cases import KI, elements
 from fastact.benchmarks.peers import OPERATIONS
 
-# no background; text and lines of a middle grey and middle tones have a contrast of 3.5 or more to white and to black
-TEXT = "#7a828b"
+# no background: colours of a contrast of 3.5 or more both to white and to GitHub's dark pages (#0d1117), and for text a
+# grey of 4.3 to either, which is the most there is
+TEXT = "#727a83"
 COLORS = {
-    "fastact": "#e0503c", "numpy": "#3f83d6", "numpy (other)": "#7fa9d8", "scipy": "#2f9e7a", "numexpr": "#9a7b4f",
-    "numba": "#8a70d6", "torch": "#c77d0a", "onnxruntime": "#d05fa5", "jax": "#1f98ad", "sklearn": "#7d9a2b",
-    "thinc": "#8c8c8c",
+    "fastact": "#df4c37", "numpy": "#2a6fc4", "numpy (other)": "#528aca", "scipy": "#2b9170", "numexpr": "#8a6e47",
+    "numba": "#8569d4", "torch": "#bf780a", "onnxruntime": "#cf5ba3", "jax": "#1e94a8", "sklearn": "#759128",
+    "thinc": "#7b7b7b",
 }  # fmt: skip
 MARKERS = dict(zip(COLORS, "osv^D<>phXd", strict=True))
 STYLE = {
@@ -38,8 +39,15 @@ OPERATIONS_AN_ELEMENT = {
 _PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 
 
-def draw(document, folder):
+def draw(document, folder, suffix=""):
     """Draw what the document has rows for.
+
+    Parameters
+    ----------
+    document : dict
+    folder : Path
+    suffix : str, optional
+        What ends the names of the files.
 
     Returns
     -------
@@ -49,7 +57,8 @@ def draw(document, folder):
     rows = report.rows_of(document)
     drawn = {}
     with mpl.rc_context(STYLE):
-        for name, figure, text in [*_ratios(document, rows), *_rooflines(document, rows), *_times(document, rows)]:
+        for stem, figure, text in [*_ratios(document, rows), *_rooflines(document, rows), *_times(document, rows)]:
+            name = f"{stem}{suffix}.svg"
             spare = folder / f"{name}.part"
             FigureCanvasSVG(figure)
             # no date in the file: the same results give the same bytes
@@ -91,7 +100,7 @@ def _ratios(document, rows):
         axes.invert_yaxis()
         axes.set_xscale("log", base=2)
         axes.set_xlim(min(0.8, axes.get_xlim()[0]), axes.get_xlim()[1] * 1.6)
-        axes.set_xticks([tick for tick in (0.25, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+        axes.set_xticks([tick for tick in (0.02, 0.05, 0.1, 0.25, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32)
                          if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]])  # fmt: skip
         axes.minorticks_off()
         axes.xaxis.set_major_formatter(_PLAIN)
@@ -104,7 +113,7 @@ def _ratios(document, rows):
             f"Fastest peer's time over fastact's, 64 Ki elements, one thread, {level}, on {_machine(document)}; "
             "the thin lines are quartiles."
         )
-        yield f"ratios-{level}.svg", figure, text
+        yield f"ratios-{level}", figure, text
 
 
 def _times(document, rows):
@@ -153,7 +162,7 @@ def _times(document, rows):
             f"`{operation}`, {level}, on {_machine(document)}: solid on one thread (1 element in place, else `out=`), "
             f"dashed on {threads} threads in main memory (`out=`)."
         )
-        yield f"time-{operation}.svg", figure, text
+        yield f"time-{operation}", figure, text
 
 
 def _rooflines(document, rows):
@@ -173,20 +182,23 @@ def _rooflines(document, rows):
         settings.setdefault((row.case["group"], row.case["threads"]), []).append(row)
     figure = Figure(figsize=(5.5 * len(settings), 4.5))
     panels = figure.subplots(1, len(settings), sharey=True, squeeze=False)[0]
-    intensities = np.geomspace(0.05, 32, 50)
+    labels = []
     for panel, ((group, threads), members) in zip(panels, settings.items(), strict=True):
         bandwidth = float(np.median([row.limit_gigabytes for row in members]))
         where = "caches, 64 Ki" if group == "cache" else "main memory, 16 Mi"
         panel.set_title(f"{where} elements, {threads} thread{'s' * (threads > 1)}", fontsize=11)
-        panel.plot(intensities, np.minimum(peaks[threads], intensities * bandwidth), color=COLORS["numpy"],
-                   label=f"{bandwidth:.0f} GB/s, {peaks[threads]:.0f} GFLOP/s")  # fmt: skip
+        peak = peaks[threads]
+        panel.plot([0.05, peak / bandwidth, 32], [0.05 * bandwidth, peak, peak], color=COLORS["numpy"],
+                   label=f"{bandwidth:.0f} GB/s, {peak:.0f} GFLOP/s")  # fmt: skip
         points = []
         for row in members:
             flops = OPERATIONS_AN_ELEMENT[row.case["operation"]]
             points.append((flops / (4 * row.arrays), flops / row.time("fastact"), row.case["operation"]))
         panel.plot(*zip(*(point[:2] for point in points), strict=True), "o", color=COLORS["fastact"])
-        for names, x, y in _clusters(points):
-            panel.annotate("\n".join(names), (x, y), xytext=(7, 0), textcoords="offset points", va="center", fontsize=7)
+        labels += [
+            (panel, [point for point in points if point[0] < 1], 0.9, min(peak, 0.9 * bandwidth)),
+            (panel, [point for point in points if point[0] >= 1], 9, min(peak, 9 * bandwidth)),
+        ]
         panel.set_xscale("log", base=2)
         panel.set_yscale("log", base=2)
         panel.xaxis.set_major_formatter(_PLAIN)
@@ -195,25 +207,23 @@ def _rooflines(document, rows):
         panel.grid()
         panel.legend(loc="upper left")
     panels[0].set_ylabel("GFLOP/s, float32")
+    for panel, points, x, roof in labels:
+        _label(panel, points, x, roof)
     text = (
         f"Roofline of fastact's float32 passes with `out=`, {level}, on {_machine(document)}: the slanted lines are "
         "the loops that only move memory, the level ones NumPy's matrix product (a pass that adds and multiplies "
         "in units of their own may lie a little above)."
     )
-    yield "roofline.svg", figure, text
+    yield "roofline", figure, text
 
 
-def _clusters(points):
-    """Gather points that lie too close together for a label each: names, the rightmost x, the middle of the ys."""
-    clusters = []
-    for point in sorted(points):
-        for cluster in clusters:
-            x, y, _ = cluster[0]
-            if abs(np.log2(point[0] / x)) < 0.6 and abs(np.log2(point[1] / y)) < 1.2:
-                cluster.append(point)
-                break
-        else:
-            clusters.append([point])
-    for cluster in clusters:
-        x, y, names = zip(*sorted(cluster, key=lambda point: -point[1]), strict=True)
-        yield names, max(x), float(np.exp(np.mean(np.log(y))))
+def _label(panel, points, x, roof):
+    """Write the points' names into a column at x, below the roof there, and draw a thin line from each to its point."""
+    low, high = np.log2(panel.get_ylim())
+    points_of_height = panel.get_position().height * panel.figure.get_size_inches()[1] * 72
+    line = 10 * (high - low) / points_of_height  # the height of a line of text, in octaves
+    y = np.log2(roof)
+    leader = {"arrowstyle": "-", "color": TEXT, "linewidth": 0.6, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 3}
+    for place_x, place_y, name in sorted(points, key=lambda point: (-point[1], point[0])):
+        y = min(y - line, np.log2(place_y))
+        panel.annotate(name, (place_x, place_y), (x, 2**y), va="center", fontsize=7, arrowprops=leader)

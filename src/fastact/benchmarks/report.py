@@ -3,14 +3,16 @@
 import json
 import math
 import os
+import re
 import statistics
 from pathlib import Path
 
 from fastact._commands import UsageError
 from fastact.benchmarks.cases import GROUPS, KI, SCALING_OPERATIONS, SCALING_SIZES, elements
-from fastact.benchmarks.peers import CANNOT_BE_HELD, LIBRARIES, OPERATIONS
+from fastact.benchmarks.peers import CANNOT_BE_HELD, LIBRARIES, OPERATIONS, Jax, Numba
 
-JSON, MARKDOWN = "results.json", "report.md"
+JSON, MARKDOWN = "results{}.json", "report{}.md"
+INTERRUPTED = "-interrupted"  # what stands in the names of a fragment's files, beside a complete report
 ORDER = [library.name for library in LIBRARIES]
 NAMES = {
     "fastact": "fastact", "numpy": "NumPy", "numpy (other)": "NumPy (other)", "scipy": "SciPy", "numexpr": "numexpr",
@@ -31,8 +33,13 @@ NOTES = """\
   that loop multiplies an array by a number; out of place in main memory it copies with streaming stores. It moves two
   arrays; for a backward pass its time counts one and a half times. Above 100 % the pass beats the loop. Below 64 Ki
   elements the call itself takes most of the time of either, so none is given.
-- Every array starts at a page (networks: where its library puts it), so that all meet the caches in the same way.
-- In place a pass is applied again and again to its own result.
+- "Even" with wide quartiles, as in main memory, means that the machine was too noisy to tell, not that both are equal.
+- Every array starts at a page (networks, and what JAX makes: where the library puts it), so that all meet the caches in
+  the same way.
+- In place a pass is applied again and again to its own result, in an array that all libraries share (JAX has one of its
+  own, made anew for each sample). After some calls the numbers sit where the pass leaves them: at a fixed point for
+  `sigmoid` and the derivatives, near 0 for `tanh`, at the first result for `relu` and `relu_backward`; the backward
+  passes of sigmoid and tanh, and leaky ReLU left of 0, shrink them to subnormals and zeros.
 - At an instruction set below the machine's best the libraries are held to it by their own variables; ONNX Runtime,
   which has none, is left out there. SciPy and numexpr are built for the baseline.
 - No entry: the library has no such function, or none for such arrays (ONNX Runtime, JAX and thinc take contiguous
@@ -52,7 +59,7 @@ def check_folder(folder):
     Raises
     ------
     UsageError
-        It cannot be made or written to.
+        It cannot be made or written to, or has a folder where a file of the report belongs.
     """
     if not folder.strip():
         raise UsageError("--output must name a folder, got an empty name")
@@ -62,32 +69,71 @@ def check_folder(folder):
         probe = folder / ".probe"
         probe.touch()
         probe.unlink()
+        files = [name.format(suffix) for name in (JSON, MARKDOWN) for suffix in ("", INTERRUPTED)]
+        for path in folder.iterdir():
+            name = path.name.removesuffix(".part")
+            if path.is_dir() and (name in files or name.endswith(".svg")):
+                raise UsageError(f"--output {folder} has a folder named {path.name}, which is a file of the report")
     except OSError as error:
         raise UsageError(f"--output {folder} cannot be written to: {error.strerror}") from None
     return folder
 
 
 def write(document, folder):
-    """Write the files of a report, all from the same rounded numbers; each is replaced as a whole or not at all."""
+    """Write the files of a report, all from the same rounded numbers; each is replaced as a whole or not at all.
+
+    Those of an interrupted run have names of their own where the folder holds a complete report, and a complete report
+    takes their place too. Plots that an earlier report shows and this one does not are removed.
+
+    Returns
+    -------
+    Path
+        The report.
+    """
     document = _rounded(document)
-    _replace(folder / JSON, json.dumps(document, indent=None, separators=(",", ":")) + "\n")
+    suffix = INTERRUPTED if not document["complete"] and _is_complete(folder) else ""
+    replaced = {"", INTERRUPTED} if document["complete"] else {suffix}
+    earlier = {name for each in replaced for name in _plots_of(folder / MARKDOWN.format(each))}
+    _replace(folder / JSON.format(suffix), json.dumps(document, indent=None, separators=(",", ":")) + "\n")
     try:
         from fastact.benchmarks import plots
     except ImportError:
         drawn = None
     else:
-        drawn = plots.draw(document, folder)
-    _replace(folder / MARKDOWN, markdown(document, drawn))
+        drawn = plots.draw(document, folder, suffix)
+    report = folder / MARKDOWN.format(suffix)
+    _replace(report, markdown(document, drawn))
+    for name in earlier.difference(drawn or ()):
+        (folder / name).unlink(missing_ok=True)
+    for each in replaced - {suffix}:
+        for name in (JSON, MARKDOWN):
+            (folder / name.format(each)).unlink(missing_ok=True)
+    return report
+
+
+def _is_complete(folder):
+    try:
+        return read(folder)["complete"]
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _plots_of(report):
+    """Return the names of the plots that an earlier report shows."""
+    try:
+        return re.findall(r"^!\[.*\]\(([\w.-]+\.svg)\)$", report.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    except (OSError, ValueError):
+        return []
 
 
 def read(folder):
     """Return the document of an earlier run."""
-    return json.loads((Path(folder) / JSON).read_text())
+    return json.loads((Path(folder) / JSON.format("")).read_text(encoding="utf-8"))
 
 
 def _replace(path, text):
     spare = path.with_suffix(path.suffix + ".part")
-    spare.write_text(text)
+    spare.write_text(text, encoding="utf-8")
     os.replace(spare, path)
 
 
@@ -482,7 +528,8 @@ def _statements(rows):
     statements, wrong = {}, {}
     for row in rows:
         case = row.case
-        what = case["group"] if row.is_network else case["operation"]
+        groups = {"dense": f"Dense, {case['operation']}", "training": "training step"}
+        what = groups.get(case["group"], case["operation"])
         for name, entry in row.times.items():
             statements.setdefault((what, case["mode"], name), entry["statement"])
         for name, reason in row.wrong.items():
@@ -495,4 +542,12 @@ def _statements(rows):
     lines += ["## What was called", "", "| what | way | library | statement |", "| --- | --- | --- | --- |"]
     for (what, mode, name), statement in statements.items():
         lines.append(f"| `{what}` | {MODES[mode]} | {NAMES[name]} | `{statement}` |")
+    for library, how in (
+        (Numba, "`njit(parallel=True, fastmath=True)` of a loop over these; `one` and `c`, the slope, are of the type"),
+        (Jax, "`jit` of these, with `donate_argnums=0` for the donated ones"),
+    ):
+        if any(name == library.name and what in library.bodies for what, _, name in statements):
+            lines += ["", f"The functions of {NAMES[library.name]}: {how}.", ""]
+            lines += ["| pass | expression |", "| --- | --- |"]
+            lines += [f"| `{operation}` | `{body}` |" for operation, body in library.bodies.items()]
     return "\n".join(lines)

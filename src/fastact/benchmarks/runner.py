@@ -35,6 +35,8 @@ def level_variables(level):
             "NPY_DISABLE_CPU_FEATURES": " ".join(_numpy_features_above(level)),
             "XLA_FLAGS": f"--xla_cpu_max_isa={'AVX2' if avx2 else 'SSE4_2'}",
             "NUMBA_CPU_NAME": "x86-64-v3" if avx2 else "x86-64-v2",
+            # the name has these; where no features are given Numba adds all that the host has
+            "NUMBA_CPU_FEATURES": "+avx2,+fma" if avx2 else "+sse4.2",
         }
     return {name: value for name, value in variables.items() if value}
 
@@ -63,7 +65,7 @@ def machine():
     return {
         "processor": runtime.processor_name(),
         "model": _family_and_model(),
-        "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "processors": runtime._processors(),
         "system": f"{platform.system()} {platform.machine()}",
         "levels": fastact.available_isas(),
     }
@@ -144,7 +146,7 @@ class Run:
             "settings": self.settings._asdict(),
             "cases": [case._asdict() for case in cases],
         }
-        with tempfile.TemporaryFile("w+") as errors, subprocess.Popen(
+        with tempfile.TemporaryFile("w+", errors="backslashreplace") as errors, subprocess.Popen(
             [sys.executable, "-m", "fastact.benchmarks.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
