@@ -47,9 +47,11 @@ cdef enum:
     GRAIN_TRANSCENDENTAL = 65536
     GRAIN_SELECT = 262144
 
-# Elements that a thread computes in the first-level cache before they stream past the caches to their place.
+# Bytes that a thread computes in the first-level cache before they stream past the caches to their place: few, so that
+# reading goes on while they are written.
 cdef enum:
     STREAM_BLOCK = 1024
+    LINE = 64  # of a cache
 
 pass_table = fastact_pass_table
 
@@ -183,15 +185,22 @@ cdef void apply(
 
 cdef void apply_streamed(
         int which, const floating *a, const floating *b, floating slope, floating *out, Py_ssize_t n) noexcept nogil:
-    cdef floating block[STREAM_BLOCK]
-    cdef Py_ssize_t size
+    cdef char memory[STREAM_BLOCK + LINE]
+    cdef floating *block = <floating *> (memory + (LINE - <size_t> memory % LINE))
     cdef Py_ssize_t start = 0
+    # the first block ends where a line of `out` does, so that the others are whole lines
+    cdef Py_ssize_t size = min(n, <Py_ssize_t> ((STREAM_BLOCK - <size_t> out % LINE) // sizeof(floating)))
+    cdef fastact_fpenv caller = fastact_fp_enter()
     while start < n:
-        size = min(STREAM_BLOCK, n - start)
-        apply(which, a + start, b + start, &slope, 0, block, size)
+        if floating is float:
+            isa.f32[which](a + start, b + start, &slope, 0, block, size)
+        else:
+            isa.f64[which](a + start, b + start, &slope, 0, block, size)
         fastact_stream(block, out + start, size * sizeof(floating))
         start += size
+        size = min(n - start, <Py_ssize_t> (STREAM_BLOCK // sizeof(floating)))
     fastact_stream_end()
+    fastact_fp_leave(caller)
 
 
 cdef void apply_parallel(
