@@ -91,6 +91,18 @@ def test_calls_after_a_pause_are_not_timed():
     assert 2e-3 <= clock.sample() < 1e-2
 
 
+@pytest.mark.parametrize("pause", [0.0, 1e-4])
+def test_threads_of_a_library_settle(pause):
+    """On several threads ours begins only once the peer's settle time is over, in both orders; on one at once."""
+    ends, gaps = [], []
+    peer = timing.Contestant("peer", "call()", {"call": lambda: ends.append(time.perf_counter())}, settle=3e-2)
+    ours = timing.Contestant("ours", "call()", {"call": lambda: ends and gaps.append(time.perf_counter() - ends[-1])})
+    timing.compare(ours, [peer], rounds=4, sample_seconds=0, pause=pause)
+    after = [gap for gap, before in zip(gaps[1:], gaps, strict=False) if gap > before]
+    assert len(after) > 2
+    assert (max(after) > 3e-2) == (pause > 0)
+
+
 def test_a_sample_begins_with_its_pause():
     times = []
     contestant = timing.Contestant("ours", "take()", {"take": lambda: times.append(time.perf_counter())})

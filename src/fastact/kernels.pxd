@@ -36,6 +36,8 @@ cdef extern from "simd/passes.h" nogil:
         const char *name
         fastact_tile_f32 *f32
         fastact_tile_f64 *f64
+        fastact_tile_f32 *streamed_f32
+        fastact_tile_f64 *streamed_f64
         void (*from_float16)(const uint16_t *halves, float *floats, Py_ssize_t n) noexcept nogil
         void (*to_float16)(const float *floats, uint16_t *halves, Py_ssize_t n) noexcept nogil
         void (*from_bfloat16)(const uint16_t *halves, float *floats, Py_ssize_t n) noexcept nogil

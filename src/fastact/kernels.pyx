@@ -29,7 +29,6 @@ cdef extern from "openmp.h" nogil:
 
 cdef extern from "stream.h" nogil:
     int FASTACT_HAS_STREAM
-    void fastact_stream(const void *from_, void *to, Py_ssize_t bytes)
     void fastact_stream_end()
 
 
@@ -47,11 +46,8 @@ cdef enum:
     GRAIN_TRANSCENDENTAL = 65536
     GRAIN_SELECT = 262144
 
-# Bytes that a thread computes in the first-level cache before they stream past the caches to their place: few, so that
-# reading goes on while they are written.
 cdef enum:
-    STREAM_BLOCK = 1024
-    LINE = 64  # of a cache
+    LINE = 64  # bytes of a cache's line
 
 pass_table = fastact_pass_table
 
@@ -185,20 +181,14 @@ cdef void apply(
 
 cdef void apply_streamed(
         int which, const floating *a, const floating *b, floating slope, floating *out, Py_ssize_t n) noexcept nogil:
-    cdef char memory[STREAM_BLOCK + LINE]
-    cdef floating *block = <floating *> (memory + (LINE - <size_t> memory % LINE))
-    cdef Py_ssize_t start = 0
-    # the first block ends where a line of `out` does, so that the others are whole lines
-    cdef Py_ssize_t size = min(n, <Py_ssize_t> ((STREAM_BLOCK - <size_t> out % LINE) // sizeof(floating)))
-    cdef fastact_fpenv caller = fastact_fp_enter()
-    while start < n:
-        if floating is float:
-            isa.f32[which](a + start, b + start, &slope, 0, block, size)
-        else:
-            isa.f64[which](a + start, b + start, &slope, 0, block, size)
-        fastact_stream(block, out + start, size * sizeof(floating))
-        start += size
-        size = min(n - start, <Py_ssize_t> (STREAM_BLOCK // sizeof(floating)))
+    cdef Py_ssize_t head = min(n, <Py_ssize_t> ((LINE - <size_t> out % LINE) % LINE // sizeof(floating)))
+    cdef fastact_fpenv caller
+    apply(which, a, b, &slope, 0, out, head)
+    caller = fastact_fp_enter()
+    if floating is float:
+        isa.streamed_f32[which](a + head, b + head, &slope, 0, out + head, n - head)
+    else:
+        isa.streamed_f64[which](a + head, b + head, &slope, 0, out + head, n - head)
     fastact_stream_end()
     fastact_fp_leave(caller)
 

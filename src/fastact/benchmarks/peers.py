@@ -115,6 +115,7 @@ class Library:
     ways = {}  # noqa: RUF012 a table, replaced by each class
     can_be_held = True  # to an instruction set, by an environment variable (or it uses none above the baseline)
     takes = staticmethod(lambda inputs: True)  # whether it can work on arrays of this layout
+    settle = 0.0  # seconds: its idle threads slow others down for longer than the pause between samples
 
     def __init__(self, threads):
         self.names = {"np": np}
@@ -136,7 +137,7 @@ class Library:
         for name, value in {"scratch": 0, "zeros": 0, "ones": 1, "slopes": NEGATIVE_SLOPE}.items():
             if name in statement:
                 names[name] = full(inputs.shape, value, inputs.dtype)
-        return Contestant(self.name, statement, {**self.names, **self.arrays(names)})
+        return Contestant(self.name, statement, {**self.names, **self.arrays(names)}, settle=self.settle)
 
     def result(self, contestant, inputs, mode):
         """Run a contestant once and return its result as an ndarray."""
@@ -451,6 +452,7 @@ class OnnxRuntime(Library):
     name = "onnxruntime"
     can_be_held = False
     takes = staticmethod(_contiguous)
+    settle = 0.1  # its threads wait for work in a loop
     operators = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "leaky_relu": "LeakyRelu"}  # noqa: RUF012
     ways = {  # noqa: RUF012
         operation: Way(into="session.run_with_iobinding(binding)", new="session.run(None, {'x': x})[0]")
@@ -514,6 +516,7 @@ class Jax(Library):
 
     name = "jax"
     takes = staticmethod(_contiguous)
+    settle = 0.1  # fastact's tanh of 16 Mi float64 after it: 4 to 16 ms after 10 ms, 4.3 after 60 (two processors)
     ways = {  # noqa: RUF012
         operation: Way(
             into=f"{operation}({inputs}).block_until_ready()",

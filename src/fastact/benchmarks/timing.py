@@ -21,12 +21,15 @@ class Contestant(NamedTuple):
         What its names mean.
     setup : str, optional
         Code that runs before each sample and is not timed.
+    settle : float, optional
+        Seconds after a sample in which its threads stand in the way of others', where the pause is too short for them.
     """
 
     name: str
     statement: str
     namespace: dict
     setup: str = "pass"
+    settle: float = 0.0
 
     def function(self):
         """Return the statement as a function without arguments."""
@@ -90,15 +93,19 @@ class Clock:
     def sample(self):
         """Return the seconds of a call, over one sample."""
         if self._pause:
-            end = time.perf_counter() + self._pause
-            while time.perf_counter() < end:
-                pass  # a thread that slept here would wake on the processor that one of its own team holds
+            _wait(self._pause)
         if self._long:
             return self._timer.timeit(1)
         seconds = self._timer.timeit(self.calls)
         while self._pause and seconds < self.WARM_UP:
             seconds += self._timer.timeit(self.calls)
         return self._timer.timeit(self.calls) / self.calls
+
+
+def _wait(seconds):
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass  # a thread that slept here would wake on the processor that one of its own team holds
 
 
 def compare(ours, peers, *, rounds, sample_seconds=1e-3, pause=0.0, most_seconds=float("inf")):
@@ -129,12 +136,19 @@ def compare(ours, peers, *, rounds, sample_seconds=1e-3, pause=0.0, most_seconds
     our_clock = Clock(ours, sample_seconds, pause)
     our_seconds, seconds, ratios = [], [[] for _ in peers], [[] for _ in peers]
     done = 0
+
+    def sample_of(index):
+        sample = clocks[index].sample()
+        if pause:
+            _wait(peers[index].settle)
+        return sample
+
     while done < rounds and (done < LEAST_ROUNDS or time.perf_counter() - start < most_seconds):
-        for index, clock in enumerate(clocks):
+        for index in range(len(clocks)):
             if done % 2 == 0:
-                own, other = our_clock.sample(), clock.sample()
+                own, other = our_clock.sample(), sample_of(index)
             else:
-                other, own = clock.sample(), our_clock.sample()
+                other, own = sample_of(index), our_clock.sample()
             our_seconds.append(own)
             seconds[index].append(other)
             ratios[index].append(other / own)

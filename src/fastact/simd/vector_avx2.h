@@ -17,6 +17,10 @@ INLINE v_f64 f64_load(const double *p) { return _mm256_loadu_pd(p); }
 INLINE void f32_store(float *p, v_f32 a) { _mm256_storeu_ps(p, a); }
 INLINE void f64_store(double *p, v_f64 a) { _mm256_storeu_pd(p, a); }
 
+#define HAS_STREAM
+INLINE void f32_stream(float *p, v_f32 a) { _mm256_stream_ps(p, a); }
+INLINE void f64_stream(double *p, v_f64 a) { _mm256_stream_pd(p, a); }
+
 INLINE __m256i first_lanes_f32(ptrdiff_t n)
 {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));

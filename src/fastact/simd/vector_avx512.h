@@ -19,6 +19,10 @@ INLINE v_f64 f64_load(const double *p) { return _mm512_loadu_pd(p); }
 INLINE void f32_store(float *p, v_f32 a) { _mm512_storeu_ps(p, a); }
 INLINE void f64_store(double *p, v_f64 a) { _mm512_storeu_pd(p, a); }
 
+#define HAS_STREAM
+INLINE void f32_stream(float *p, v_f32 a) { _mm512_stream_ps(p, a); }
+INLINE void f64_stream(double *p, v_f64 a) { _mm512_stream_pd(p, a); }
+
 INLINE __mmask16 first_lanes_f32(ptrdiff_t n) { return (__mmask16)((1u << n) - 1); }
 INLINE __mmask8 first_lanes_f64(ptrdiff_t n) { return (__mmask8)((1u << n) - 1); }
 INLINE v_f32 f32_load_part(const float *p, ptrdiff_t n) { return _mm512_maskz_loadu_ps(first_lanes_f32(n), p); }
