@@ -247,6 +247,13 @@ cdef void walk(int which, Part *part, Storage storage, bint is_double) noexcept 
         walk_rows(which, part, storage, <float *> block)
 
 
+cdef void walk_all(int which, Part *part, int parts, Storage storage, bint is_double) noexcept nogil:
+    """Each thread its part; prange releases the GIL."""
+    cdef Py_ssize_t t
+    for t in prange(parts, num_threads=parts, schedule="static"):
+        walk(which, &part[t], storage, is_double)
+
+
 cdef bint storage_of(int kind, Storage *storage) noexcept:
     """How elements of a type are stored; False for a type without a loop."""
     storage[0] = NATIVE
@@ -365,8 +372,7 @@ cdef int share(int which, tuple inputs, result, int threads, Storage storage) ex
         for t in range(parts):
             piece = (*axis, slice(longest * t // parts, longest * (t + 1) // parts))
             start(&part[t], tuple([array[piece] for array in arrays]))
-        for t in prange(parts, num_threads=parts, schedule="static", nogil=True):
-            walk(which, &part[t], storage, is_double)
+        walk_all(which, part, parts, storage, is_double)
     finally:
         for t in range(parts):
             if part[t].iterator != NULL:

@@ -532,7 +532,7 @@ class Jax(Library):
         "tanh": "jnp.tanh(x)",
         "relu": "jax.nn.relu(x)",
         "leaky_relu": "jax.nn.leaky_relu(x, 0.01)",
-        "sigmoid_derivative": "jax.nn.sigmoid(x) * jax.nn.sigmoid(-x)",
+        "sigmoid_derivative": "(y := jax.nn.sigmoid(x)) * (1 - y)",
         "tanh_derivative": "1 - jnp.square(jnp.tanh(x))",
         "relu_derivative": "(x > 0).astype(x.dtype)",
         "leaky_relu_derivative": "jnp.where(x > 0, 1, 0.01).astype(x.dtype)",

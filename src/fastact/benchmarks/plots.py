@@ -193,7 +193,8 @@ def _rooflines(document, rows):
         points = []
         for row in members:
             flops = OPERATIONS_AN_ELEMENT[row.case["operation"]]
-            points.append((flops / (4 * row.arrays), flops / row.time("fastact"), row.case["operation"]))
+            speed = flops / row.time("fastact") * bandwidth / row.limit_gigabytes
+            points.append((flops / (4 * row.arrays), speed, row.case["operation"]))
         panel.plot(*zip(*(point[:2] for point in points), strict=True), "o", color=COLORS["fastact"])
         labels += [
             (panel, [point for point in points if point[0] < 1], 0.9, min(peak, 0.9 * bandwidth)),
@@ -212,7 +213,8 @@ def _rooflines(document, rows):
     text = (
         f"Roofline of fastact's float32 passes with `out=`, {level}, on {_machine(document)}: the slanted lines are "
         "the loops that only move memory, the level ones NumPy's matrix product (a pass that adds and multiplies "
-        "in units of their own may lie a little above)."
+        "in units of their own may lie a little above). The slanted lines are medians; a point stands as far from one "
+        "as from the limit that was measured beside it."
     )
     yield "roofline", figure, text
 

@@ -26,13 +26,20 @@ NOTES = """\
 - Times are medians, in {unit}. Every peer takes its samples in turn with
   fastact (fastact, peer, fastact, peer, …; the other way round in every second round). A ratio is made from each such
   pair: peer's time over fastact's, so **above 1 fastact is faster**. The table gives the ratio to the fastest peer: the
-  median, its quartiles in brackets, and the number of rounds where they are fewer than {rounds} (long calls).
+  median, its quartiles in brackets, and the number of rounds where they are fewer than {rounds} (long calls). The
+  fastest is the peer of the least ratio, which need not have the least median time.
 - Behind a time stands the largest error in ULP on inputs of N(0, 3), and after a stroke the one in the tails where that
   is larger (results down to the subnormals; a result that is lost there is off by millions).
 - Share of the limit: the time of a loop that only moves the same bytes, over fastact's. In place, and in the caches,
   that loop multiplies an array by a number; out of place in main memory it copies with streaming stores. It moves two
-  arrays; for a backward pass its time counts one and a half times. Above 100 % the pass beats the loop. Below 64 Ki
-  elements the call itself takes most of the time of either, so none is given.
+  arrays; for a backward pass its time counts one and a half times. Above 100 % the pass beats the loop. In the caches a
+  pass with `out=` touches an array more than the loop, and may need a larger cache than it. Below 64 Ki elements the
+  call itself takes most of the time of either, so none is given, nor for strided inputs, new arrays and single layers.
+- Share of the limit of a training step: the time of its matrix products alone, as NumPy multiplies, over fastact's.
+- The speed of main memory changed by up to two times from row to row of one run. Times of different rows, and the gain
+  from threads there, cannot be compared, only ratios and shares, which are taken side by side.
+- Below AVX2 there is no fused multiply-add: fastact emulates it where a formula needs one, so that its results keep
+  their accuracy, and is slow.
 - "Even" with wide quartiles, as in main memory, means that the machine was too noisy to tell, not that both are equal.
 - Every array starts at a page (networks, and what JAX makes: where the library puts it), so that all meet the caches in
   the same way.
@@ -43,7 +50,10 @@ NOTES = """\
 - At an instruction set below the machine's best the libraries are held to it by their own variables; ONNX Runtime,
   which has none, is left out there. SciPy and numexpr are built for the baseline.
 - No entry: the library has no such function, or none for such arrays (ONNX Runtime, JAX and thinc take contiguous
-  arrays only, SciPy has a sigmoid only, scikit-learn works in place only).
+  arrays only, SciPy has a sigmoid only, scikit-learn works in place only; thinc's sigmoid backward in place writes over
+  y, and is timed with new arrays only).
+- Networks were timed in float32 only, strided inputs for three passes, other numbers of threads for two, and
+  instruction sets below the best on one thread and one size.
 - JAX has no `out=`: there it makes a new array, and in place it donates its input. scikit-learn's functions work in
   place, on the output of the forward pass. Each process had the number of threads set by every library's own means.
 - NumPy, SciPy, scikit-learn and thinc compute these passes on one thread, whatever is set.
@@ -512,14 +522,15 @@ def _limits(rows):
             found.setdefault(key, []).append(row.limit_gigabytes)
     if not found:
         return ""
-    lines = ["| loop | threads | type | elements | GB/s |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| loop | threads | type | elements | GB/s | from | to |", "| --- | --- | --- | --- | --- | --- | --- |"]
     first = next(iter(found))[0]
     for (level, name, threads, dtype, size), values in sorted(found.items(), key=lambda item: item[0][1:]):
         if level == first:
-            lines.append(f"| {name} | {threads} | {dtype} | {elements(size)} | {statistics.median(values):.1f} |")
+            spread = f"{statistics.median(values):.1f} | {min(values):.1f} | {max(values):.1f}"
+            lines.append(f"| {name} | {threads} | {dtype} | {elements(size)} | {spread} |")
     return (
         "## The machine's limit\n\nBytes read and written in a second by the loops that the share of the limit refers "
-        "to.\n\n" + "\n".join(lines)
+        "to: the median of what each reached beside the passes, the least and the most.\n\n" + "\n".join(lines)
     )
 
 
