@@ -684,7 +684,7 @@ def test_what_was_called_has_every_dense_layer_and_the_compiled_functions(docume
     called = report.markdown(document, {}).split("## What was called")[1]
     for activation in peers.ACTIVATIONS:
         assert f"`{activation}_(Z)`" in called
-    assert "`jax.nn.sigmoid(x) * jax.nn.sigmoid(-x)`" in called and "functions of Numba" not in called
+    assert "`(y := jax.nn.sigmoid(x)) * (1 - y)`" in called and "functions of Numba" not in called
 
 
 def test_a_slope_that_is_a_float32_is_said():
