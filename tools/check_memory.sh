@@ -29,8 +29,8 @@ suite() {
 }
 
 # Leaks are not looked for: CPython and NumPy keep memory to the end of the process. What asks for more memory than there
-# can be is to get NumPy's MemoryError. libstdc++ is loaded early because
-# AddressSanitizer must find its __cxa_throw before PyTorch's libraries throw.
+# can be is to get NumPy's MemoryError. libstdc++ is loaded early because AddressSanitizer must find its __cxa_throw before
+# PyTorch's libraries throw.
 asan() {
     export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
     build gcc -g -fsanitize=address -fno-omit-frame-pointer

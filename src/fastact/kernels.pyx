@@ -27,11 +27,6 @@ cdef extern from "openmp.h" nogil:
     int omp_get_max_threads()
 
 
-cdef extern from "stream.h" nogil:
-    int FASTACT_HAS_STREAM
-    void fastact_stream_end()
-
-
 OPENMP_RUNTIME = FASTACT_OPENMP_RUNTIME.decode()
 HAS_OPENMP = bool(FASTACT_HAS_OPENMP)
 
@@ -189,7 +184,6 @@ cdef void apply_streamed(
         isa.streamed_f32[which](a + head, b + head, &slope, 0, out + head, n - head)
     else:
         isa.streamed_f64[which](a + head, b + head, &slope, 0, out + head, n - head)
-    fastact_stream_end()
     fastact_fp_leave(caller)
 
 
@@ -209,7 +203,7 @@ cdef void apply_parallel(
 
 cdef bint streams(const void *a, const void *b, const void *out, Py_ssize_t size) noexcept nogil:
     """Whether stores past the caches are the better ones: not in place, and more than the caches hold."""
-    return FASTACT_HAS_STREAM and out != a and out != b and size * (2 if a == b else 3) > cache_size
+    return out != a and out != b and size * (2 if a == b else 3) > cache_size
 
 
 # ---------------------------------------------------------------------------------------- for other Cython code

@@ -230,7 +230,7 @@ cdef void walk_rows(int which, Part *part, Storage storage, floating *block) noe
         if steps[k] != sizeof(floating) and not (info.slope and k == inputs - 1 and steps[k] == 0):
             contiguous = False
     while True:
-        if contiguous:
+        if contiguous:  # `run` would prepare each row anew, which takes as long as a short one
             apply(which, <const floating *> operands[0], <const floating *> operands[info.arrays - 1],
                   <const floating *> operands[inputs - 1], slope_step, <floating *> operands[inputs], size[0])
         else:

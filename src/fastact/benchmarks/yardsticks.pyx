@@ -7,11 +7,7 @@ from cython.parallel cimport prange
 cdef extern from "yardsticks.h" nogil:
     void yardstick_scale_f32(float *x, float factor, Py_ssize_t n)
     void yardstick_scale_f64(double *x, double factor, Py_ssize_t n)
-
-
-cdef extern from "stream.h" nogil:
-    void fastact_stream(const void *from_, void *to, Py_ssize_t bytes)
-    void fastact_stream_end()
+    void yardstick_stream_copy(const char *from_, char *to, Py_ssize_t bytes)
 
 
 def scale(floating[::1] x, floating factor, int threads):
@@ -54,5 +50,4 @@ cdef void scale_part(floating[::1] x, floating factor, Py_ssize_t start, Py_ssiz
 
 cdef void copy_part(const floating[::1] x, floating[::1] out, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
     if start < stop:
-        fastact_stream(&x[start], &out[start], (stop - start) * sizeof(floating))
-        fastact_stream_end()
+        yardstick_stream_copy(<const char *>&x[start], <char *>&out[start], (stop - start) * sizeof(floating))

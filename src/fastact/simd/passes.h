@@ -43,8 +43,8 @@ typedef struct {
     const char *name; /* "baseline", "avx2", "avx512", "neon" or "portable" */
     fastact_tile_f32 f32[FASTACT_N_PASSES];
     fastact_tile_f64 f64[FASTACT_N_PASSES];
-    /* The same with stores past the caches, where the level has them: out starts at a multiple of 64 bytes, is none of
-     * the inputs, and is seen by other threads after fastact_stream_end() (stream.h). */
+    /* The same with stores past the caches, where the level has them: out starts at a multiple of 64 bytes, and is none
+     * of the inputs. */
     fastact_tile_f32 streamed_f32[FASTACT_N_PASSES];
     fastact_tile_f64 streamed_f64[FASTACT_N_PASSES];
     /* n halves, one after the other, as float32; and back, rounded to nearest, ties to even */

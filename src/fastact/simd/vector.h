@@ -5,7 +5,7 @@
  *   LANES_T               elements in a vector
  *   U_T, G_T              vectors in a block; of these, interleaved in the transcendental formulas (G divides U)
  *   T_load, T_store       whole vectors, any alignment
- *   T_stream    a whole vector, aligned, past the caches; where HAS_STREAM is defined
+ *   T_stream    a whole vector, aligned, past the caches; where STREAM_END is defined, after which other threads see it
  *   T_load_part, T_store_part   the first n lanes, 0 < n < LANES_T: the others read as 0 and are not written
  *   T_set1, T_add, T_sub, T_mul, T_div
  *   T_min(a, b), T_max(a, b)    a < b ? a : b and a > b ? a : b, hence b when either is NaN or both are zeros

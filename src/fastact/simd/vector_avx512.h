@@ -19,7 +19,7 @@ INLINE v_f64 f64_load(const double *p) { return _mm512_loadu_pd(p); }
 INLINE void f32_store(float *p, v_f32 a) { _mm512_storeu_ps(p, a); }
 INLINE void f64_store(double *p, v_f64 a) { _mm512_storeu_pd(p, a); }
 
-#define HAS_STREAM
+#define STREAM_END _mm_sfence()
 INLINE void f32_stream(float *p, v_f32 a) { _mm512_stream_ps(p, a); }
 INLINE void f64_stream(double *p, v_f64 a) { _mm512_stream_pd(p, a); }
 
