@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from passes import F4, F8, PASSES, assert_same_bits, bits, each_dtype, each_pass, points
+from passes import F4, F8, PASSES, assert_same_bits, bits, each_dtype, each_pass, of_kind, points
 
 import fastact
 
@@ -201,6 +201,23 @@ def test_nan_stays_nan(p, dtype):
     if p.name == "relu":  # x itself
         quiet = nans[(bits(nans) >> (mantissa - 1)) & 1 == 1]
         assert_same_bits(fastact.relu(quiet), quiet)
+
+
+@each_dtype
+@of_kind("backward")
+def test_nan_of_both_inputs(p, dtype):
+    """The result is dy's NaN, quiet, for NaNs of other payloads and signs in y; 1 to 140 elements, out over either."""
+    sign, infinity, nan = bits(np.array([-0.0, INF, NAN], dtype))
+    quiet = nan - infinity
+    n = np.arange(1, 141, dtype=sign.dtype)
+    dy = infinity + n + np.where(n % 2, quiet, 0) + np.where(n % 3, sign, 0)
+    y = infinity + n + 1000 + np.where(n % 3, 0, sign)
+    for length in n:
+        for out in (None, 0, 1):
+            arrays = [dy[:length].copy().view(dtype), y[:length].copy().view(dtype)]
+            got = p(*arrays, out=None if out is None else arrays[out])
+            # the ReLUs pass a signalling NaN as it is
+            assert (bits(got) | quiet).tolist() == (dy[:length] | quiet).tolist(), f"{length} elements, out {out}"
 
 
 @each_dtype

@@ -161,7 +161,7 @@ INLINE void OP(tanh_derivative)(const V *x, V *y)
  * Algorithm: a fused multiply-add gives y - y*y and 1 - y*y with one rounding of the exact value, also where y is next
  * to 1 and they cancel; the product with dy adds one more. Where y*y would overflow, though dy may be small enough
  * for a finite result, one factor y goes to dy's side first: (dy*y)*(1 - y), 1 - y being -y there to the last bit.
- * Special values: NaN in either gives NaN.
+ * Special values: a NaN comes through with its payload and sign; of two, dy's.
  * Error: below 1.5 ULP of the exact value, also where that is subnormal; see README.md.
  * dx may be dy or y. */
 INLINE void OP(sigmoid_backward)(const V *dy, const V *y, V *dx)
@@ -171,7 +171,7 @@ INLINE void OP(sigmoid_backward)(const V *dy, const V *y, V *dx)
     EACH first[u] = OP(select)(OP(le)(OP(abs)(y[u]), largest), y[u], one);
     EACH second[u] = OP(select)(OP(le)(OP(abs)(y[u]), largest), one, y[u]);
     EACH first[u] = OP(fnma)(first[u], y[u], first[u]);
-    EACH dx[u] = OP(mul)(OP(mul)(dy[u], second[u]), first[u]);
+    EACH dx[u] = OP(product)(OP(product)(dy[u], second[u]), first[u]);
 }
 
 INLINE void OP(tanh_backward)(const V *dy, const V *y, V *dx)
@@ -181,7 +181,7 @@ INLINE void OP(tanh_backward)(const V *dy, const V *y, V *dx)
     EACH first[u] = OP(select)(OP(le)(OP(abs)(y[u]), largest), y[u], one);
     EACH second[u] = OP(select)(OP(le)(OP(abs)(y[u]), largest), one, y[u]);
     EACH first[u] = OP(fnma)(first[u], y[u], one);
-    EACH dx[u] = OP(mul)(OP(mul)(dy[u], second[u]), first[u]);
+    EACH dx[u] = OP(product)(OP(product)(dy[u], second[u]), first[u]);
 }
 
 #undef G
