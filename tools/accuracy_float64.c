@@ -1,10 +1,6 @@
 /* Largest errors of the float64 kernels, in ULP, at every instruction set that this processor runs.
  *
- * Build and run from the top of the repository (GCC; libquadmath comes with it):
- *     SIMD=src/fastact/simd
- *     gcc -O3 -std=gnu11 -ffp-contract=off -I$SIMD tools/accuracy_float64.c $SIMD/target_*.c $SIMD/dispatch.c \
- *         -lquadmath -lm -o /tmp/accuracy_float64
- *     /tmp/accuracy_float64 [points per set, default 400000]
+ * `bash tools/sweep.sh float64 [points per set, default 400000]` builds and runs it (GCC; libquadmath comes with it).
  *
  * The reference is libquadmath's 113-bit arithmetic. An ULP is the spacing of float64 at the exact result, 2^-1074 for
  * subnormals. Points: all exponents; uniform where the function changes; the subnormal tail; N(0, 3); and the

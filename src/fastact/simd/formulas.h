@@ -156,33 +156,42 @@ INLINE void OP(tanh_derivative)(const V *x, V *y)
     EACH y[u] = OP(mad)(OP(mul)(z[u], quarter), z[u], z[u]);
 }
 
+/* Whether y*y is finite in every lane. The exponent of all y's bits together is that of the largest y or more, and below
+ * that of 2 when every y is: what a forward pass gives costs one operation a vector. */
+INLINE int OP(squares_are_finite)(const V *y)
+{
+    V together = y[0];
+    EACH together = OP(or)(together, y[u]);
+    return OP(all)(OP(le)(OP(abs)(together), OP(set1)(PASTE(SQUARE_IS_FINITE_, T))));
+}
+
+/* dx = dy * (start - y*y), start = y for sigmoid and 1 for tanh.
+ *
+ * Algorithm: a fused multiply-add gives the bracket with one rounding of the exact value, also where y is next to 1 and
+ * it cancels; the product with dy adds one more. Where y*y would overflow, though dy may be small enough for a finite
+ * result, one factor y goes to dy's side first: (dy*y)*(1 - y), 1 - y being -y there to the last bit. */
+INLINE void OP(backward)(int of_sigmoid, const V *dy, const V *y, V *dx)
+{
+    const V one = OP(set1)(1), largest = OP(set1)(PASTE(SQUARE_IS_FINITE_, T));
+    V factor[U], rest[U];
+    if (OP(squares_are_finite)(y)) {
+        EACH dx[u] = OP(mul)(dy[u], OP(fnma)(y[u], y[u], of_sigmoid ? y[u] : one));
+        return;
+    }
+    EACH factor[u] = OP(select)(OP(le)(OP(abs)(y[u]), largest), y[u], one);
+    EACH rest[u] = OP(select)(OP(le)(OP(abs)(y[u]), largest), one, y[u]);
+    EACH factor[u] = OP(fnma)(factor[u], y[u], of_sigmoid ? factor[u] : one);
+    EACH dx[u] = OP(product)(OP(product)(dy[u], rest[u]), factor[u]);
+}
+
 /* sigmoid_backward(dy, y) = dy * y*(1 - y) and tanh_backward(dy, y) = dy * (1 - y*y), for any finite dy and y.
  *
- * Algorithm: a fused multiply-add gives y - y*y and 1 - y*y with one rounding of the exact value, also where y is next
- * to 1 and they cancel; the product with dy adds one more. Where y*y would overflow, though dy may be small enough
- * for a finite result, one factor y goes to dy's side first: (dy*y)*(1 - y), 1 - y being -y there to the last bit.
+ * Algorithm: see above.
  * Special values: a NaN comes through with its payload and sign; of two, dy's.
  * Error: below 1.5 ULP of the exact value, also where that is subnormal; see README.md.
  * dx may be dy or y. */
-INLINE void OP(sigmoid_backward)(const V *dy, const V *y, V *dx)
-{
-    const V one = OP(set1)(1), largest = OP(set1)(PASTE(SQUARE_IS_FINITE_, T));
-    V first[U], second[U];
-    EACH first[u] = OP(select)(OP(le)(OP(abs)(y[u]), largest), y[u], one);
-    EACH second[u] = OP(select)(OP(le)(OP(abs)(y[u]), largest), one, y[u]);
-    EACH first[u] = OP(fnma)(first[u], y[u], first[u]);
-    EACH dx[u] = OP(product)(OP(product)(dy[u], second[u]), first[u]);
-}
-
-INLINE void OP(tanh_backward)(const V *dy, const V *y, V *dx)
-{
-    const V one = OP(set1)(1), largest = OP(set1)(PASTE(SQUARE_IS_FINITE_, T));
-    V first[U], second[U];
-    EACH first[u] = OP(select)(OP(le)(OP(abs)(y[u]), largest), y[u], one);
-    EACH second[u] = OP(select)(OP(le)(OP(abs)(y[u]), largest), one, y[u]);
-    EACH first[u] = OP(fnma)(first[u], y[u], one);
-    EACH dx[u] = OP(product)(OP(product)(dy[u], second[u]), first[u]);
-}
+INLINE void OP(sigmoid_backward)(const V *dy, const V *y, V *dx) { OP(backward)(1, dy, y, dx); }
+INLINE void OP(tanh_backward)(const V *dy, const V *y, V *dx) { OP(backward)(0, dy, y, dx); }
 
 #undef G
 #undef U

@@ -13,6 +13,7 @@
  *   T_fma(a, b, c), T_fnma(a, b, c)     a*b + c and c - a*b with one rounding, where a formula needs the exact product
  *   T_mad(a, b, c), T_nmad(a, b, c)     the same, rounded once or twice, whichever is faster
  *   T_le, T_gt, T_eq, T_unordered -> m_T;    T_select(m, a, b)   m ? a : b in each lane
+ *   T_all(m)              whether m holds in every lane; may be 0 though it does, where a branch costs more than it saves
  *   T_abs, T_and, T_or    on the bits of the elements
  *   T_to_bits, T_from_bits    the same bits as integers, and back
  *   T_iadd, T_sll(i, n), T_srl(i, n)

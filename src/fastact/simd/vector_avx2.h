@@ -79,6 +79,8 @@ COMPARISON(f32, unordered, _mm256_cmp_ps(a, b, _CMP_UNORD_Q))
 COMPARISON(f64, unordered, _mm256_cmp_pd(a, b, _CMP_UNORD_Q))
 INLINE v_f32 f32_select(m_f32 m, v_f32 a, v_f32 b) { return _mm256_blendv_ps(b, a, m); }
 INLINE v_f64 f64_select(m_f64 m, v_f64 a, v_f64 b) { return _mm256_blendv_pd(b, a, m); }
+INLINE int f32_all(m_f32 m) { return _mm256_movemask_ps(m) == 0xff; }
+INLINE int f64_all(m_f64 m) { return _mm256_movemask_pd(m) == 0xf; }
 
 VECTOR_OP2(f32, and, _mm256_and_ps(a, b))
 VECTOR_OP2(f64, and, _mm256_and_pd(a, b))

@@ -75,6 +75,8 @@ COMPARISON(f32, unordered, _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q))
 COMPARISON(f64, unordered, _mm512_cmp_pd_mask(a, b, _CMP_UNORD_Q))
 INLINE v_f32 f32_select(m_f32 m, v_f32 a, v_f32 b) { return _mm512_mask_blend_ps(m, b, a); }
 INLINE v_f64 f64_select(m_f64 m, v_f64 a, v_f64 b) { return _mm512_mask_blend_pd(m, b, a); }
+INLINE int f32_all(m_f32 m) { return m == 0xffff; }
+INLINE int f64_all(m_f64 m) { return m == 0xff; }
 
 VECTOR_OP2(f32, and, _mm512_and_ps(a, b))
 VECTOR_OP2(f64, and, _mm512_and_pd(a, b))

@@ -82,6 +82,8 @@ COMPARISON(f32, unordered, vmvnq_u32(vandq_u32(vceqq_f32(a, a), vceqq_f32(b, b))
 COMPARISON(f64, unordered, veorq_u64(vandq_u64(vceqq_f64(a, a), vceqq_f64(b, b)), vdupq_n_u64(~0ull)))
 INLINE v_f32 f32_select(m_f32 m, v_f32 a, v_f32 b) { return vbslq_f32(m, a, b); }
 INLINE v_f64 f64_select(m_f64 m, v_f64 a, v_f64 b) { return vbslq_f64(m, a, b); }
+INLINE int f32_all(m_f32 m) { return vminvq_u32(m) != 0; }
+INLINE int f64_all(m_f64 m) { return vminvq_u32(vreinterpretq_u32_u64(m)) != 0; }
 VECTOR_OP2(f32, product, f32_select(f32_unordered(a, a), f32_add(a, a), f32_mul(a, b))) /* a + a is a quiet NaN */
 VECTOR_OP2(f64, product, f64_select(f64_unordered(a, a), f64_add(a, a), f64_mul(a, b)))
 

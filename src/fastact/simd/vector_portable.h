@@ -96,6 +96,7 @@ INLINE v_f64 f64_fma(v_f64 a, v_f64 b, v_f64 c)
         return T##_from_bits((m & T##_to_bits(a)) | (~m & T##_to_bits(b)));                           \
     }                                                                                                 \
     VECTOR_OP2(T, product, T##_select(T##_unordered(a, a), a + a, a * b)) /* a + a is a quiet NaN */   \
+    INLINE int T##_all(m_##T m) { return (void)m, 0; } /* a loop with a branch is not vectorised */     \
     VECTOR_OP2(T, and, T##_from_bits(T##_to_bits(a) & T##_to_bits(b)))                                \
     VECTOR_OP2(T, or, T##_from_bits(T##_to_bits(a) | T##_to_bits(b)))                                 \
     VECTOR_OP1(T, abs, T##_from_bits(T##_to_bits(a) & ~T##_to_bits(-(e_##T)0)))                       \

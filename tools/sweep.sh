@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# The largest errors of the kernels, at every instruction set that this processor runs: builds a sweep into a temporary
+# folder and runs it. Its exit status is 0 only if every bound holds. Needs GCC; the sweeps' sources say what they print.
+#
+#     bash tools/sweep.sh float32 [step: 1, the default, is all 2^32 inputs, 256 every 256th]
+#     bash tools/sweep.sh float64 [points a set: 400000]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+case "${1:-}" in
+    float32) source=tools/sweep_float32.c ;;
+    float64) source=tools/accuracy_float64.c ;;
+    *) sed -n '2,/^set/{/^#/p}' tools/sweep.sh >&2; exit 2 ;;
+esac
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+simd=src/fastact/simd
+"${CC:-gcc}" -O3 -std=gnu11 -ffp-contract=off -fno-math-errno -fopenmp -I$simd $source $simd/target_*.c $simd/dispatch.c \
+    -lquadmath -lm -o "$work/sweep"
+"$work/sweep" "${@:2}"
