@@ -43,6 +43,12 @@ typedef double e_f64;
 #define VECTOR_OP1(T, name, body) INLINE v_##T T##_##name(v_##T a) { return body; }
 #define VECTOR_OP2(T, name, body) INLINE v_##T T##_##name(v_##T a, v_##T b) { return body; }
 #define VECTOR_OP3(T, name, body) INLINE v_##T T##_##name(v_##T a, v_##T b, v_##T c) { return body; }
+#define X86_PRODUCT(T, instruction)                                      \
+    INLINE v_##T T##_product(v_##T a, v_##T b)                           \
+    {                                                                    \
+        __asm__(instruction " %1, %0, %0" : "+v"(a) : "v"(b));           \
+        return a;                                                        \
+    }
 #define COMPARISON(T, name, body) INLINE m_##T T##_##name(v_##T a, v_##T b) { return body; }
 #define INTEGER_OP2(T, name, body) INLINE i_##T T##_##name(i_##T a, i_##T b) { return body; }
 #define INTEGER_SHIFT(T, name, body) INLINE i_##T T##_##name(i_##T a, int n) { return body; }

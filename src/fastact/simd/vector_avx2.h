@@ -43,16 +43,8 @@ VECTOR_OP2(f32, sub, _mm256_sub_ps(a, b))
 VECTOR_OP2(f64, sub, _mm256_sub_pd(a, b))
 VECTOR_OP2(f32, mul, _mm256_mul_ps(a, b))
 VECTOR_OP2(f64, mul, _mm256_mul_pd(a, b))
-INLINE v_f32 f32_product(v_f32 a, v_f32 b)
-{
-    __asm__("vmulps %1, %0, %0" : "+x"(a) : "x"(b));
-    return a;
-}
-INLINE v_f64 f64_product(v_f64 a, v_f64 b)
-{
-    __asm__("vmulpd %1, %0, %0" : "+x"(a) : "x"(b));
-    return a;
-}
+X86_PRODUCT(f32, "vmulps")
+X86_PRODUCT(f64, "vmulpd")
 VECTOR_OP2(f32, div, _mm256_div_ps(a, b))
 VECTOR_OP2(f64, div, _mm256_div_pd(a, b))
 VECTOR_OP2(f32, min, _mm256_min_ps(a, b))
