@@ -15,7 +15,7 @@ import pytest
 from passes import PASSES, each_dtype, each_pass
 
 import fastact
-from fastact import benchmarks, runtime
+from fastact import _reference, benchmarks, runtime
 from fastact.benchmarks import accuracy, cases, networks, peers, report, runner, timing, worker, yardsticks
 from fastact.benchmarks.cases import KI
 
@@ -241,6 +241,27 @@ def test_a_wrong_slope_shows_in_one_element(size, monkeypatch):
     probe = worker.probe_of(case, inputs)
     assert "wrong by up to" in Wrong(1).fault(probe, "into")
     assert peers.NumPy(1).fault(probe, "into") is None
+
+
+@pytest.mark.parametrize("operation", ["sigmoid_backward", "tanh_backward", "relu_backward", "leaky_relu_backward"])
+@pytest.mark.parametrize("dtype", cases.DTYPES)
+def test_repeated_backward_passes_in_place_stay_clear_of_the_subnormals(operation, dtype):
+    """Arithmetic with subnormals is slow: what is timed would be them."""
+    case = cases.Case("cache", operation, dtype, "inplace", KI, "contiguous", 1, "")
+    dy, y = cases.arrays(case)
+    with np.errstate(all="ignore"):
+        factor = getattr(_reference, operation)(np.ones(KI), y).astype(dtype)
+        for _ in range(10_000):
+            dy *= factor
+    assert np.isfinite(dy).all()
+    assert not np.any((dy != 0) & (np.abs(dy) < np.finfo(dtype).tiny))
+
+
+def test_a_library_that_does_nothing_in_place_is_refused(monkeypatch):
+    """Though φ′ is 1 at the y that is timed."""
+    monkeypatch.setattr(Wrong, "ways", {"tanh_backward": peers.Way(inplace="None")})
+    case = cases.Case("cache", "tanh_backward", "float64", "inplace", KI, "contiguous", 1, "")
+    assert "wrong by up to" in Wrong(1).fault(worker.probe_of(case, worker.inputs_of(case)), "inplace")
 
 
 def test_a_library_that_cannot_be_held_is_left_out():
