@@ -39,7 +39,7 @@ def find_table_scale():
 
 
 def table_entries(k):
-    """Return entries j = 0..7 of 2^(j/4) * C * (1 + k*2^-23), each less j << 21: adding n << 21 sets exponent and j."""
+    """Return entries j = 0..7 of 2^(j/4) * C * (1 + k*2^-23), each less j << 21: adding 4n << 21 sets exponent and j."""
     entries = []
     for j in range(8):
         entry = np.float32(mpf(2) ** (mpf(j) / 4 + LOG2_NUMERATOR) * (1 + k * mpf(2) ** -23))
@@ -47,11 +47,11 @@ def table_entries(k):
     return entries
 
 
-def split_step(step):
-    """Return step as a pair (high, low) of float32; high has 14 bits, so that n * high is exact for |n| < 2^10."""
-    exponent = int(mp.floor(mp.log(step, 2))) + 1
-    high = mp.nint(mp.ldexp(step, 14 - exponent)) * mpf(2) ** (exponent - 14)
-    return float(high), float(np.float32(step - high))
+def split(value):
+    """Return value as a pair (high, low) of float32; high has 14 bits, so that n * high is exact for |4n| < 2^10."""
+    exponent = int(mp.floor(mp.log(value, 2))) + 1
+    high = mp.nint(mp.ldexp(value, 14 - exponent)) * mpf(2) ** (exponent - 14)
+    return float(high), float(np.float32(value - high))
 
 
 def nearly_exact_centre(about):
@@ -116,8 +116,8 @@ def derive():
     """Return the constants, by name: a float or a list of floats each, and the errors worth knowing."""
     ln2 = mp.log(2)
     k, distance = find_table_scale()
-    constants = {"EXP_PER_STEP_F32": float(np.float32(4 / ln2))}
-    constants["EXP_STEP_HIGH_F32"], constants["EXP_STEP_LOW_F32"] = split_step(ln2 / 4)
+    constants = {"LOG2_E_F32": float(np.float32(1 / ln2))}
+    constants["LN_2_HIGH_F32"], constants["LN_2_LOW_F32"] = split(ln2)
     constants["EXP_TABLE_LOG_F32"] = float(np.float32(mp.log(1 + k * mpf(2) ** -23)))
     constants["EXP_TABLE_F32"] = table_entries(k)
     polynomial, error = minimax(

@@ -3,7 +3,8 @@
     python tools/derive_constants_f64.py           print the constants
     python tools/derive_constants_f64.py --check   compare them with formulas_f64.h; exit status 1 if any differs
 
-Both exponentials reduce their argument to 2^(n/4) * exp(-rho), |rho| <= ln(2)/8, and look 2^(j/4), j = n mod 4, up.
+Both exponentials reduce their argument to 2^n * exp(-rho), n a multiple of 1/4, |rho| <= ln(2)/8, and look 2^(j/4),
+j = 4n mod 4, up.
 """
 
 import argparse
@@ -81,15 +82,15 @@ def alternating_extremes(errors, n):
     return runs
 
 
-def split_step(step):
-    """Return step as a pair (high, low); high has 40 bits, so that n * high is exact for |n| < 2^13."""
-    exponent = int(mp.floor(mp.log(step, 2))) + 1
-    high = mp.nint(mp.ldexp(step, 40 - exponent)) * mpf(2) ** (exponent - 40)
-    return float(high), float(step - high)
+def split(value):
+    """Return value as a pair (high, low); high has 40 bits, so that n * high is exact for |4n| < 2^13."""
+    exponent = int(mp.floor(mp.log(value, 2))) + 1
+    high = mp.nint(mp.ldexp(value, 40 - exponent)) * mpf(2) ** (exponent - 40)
+    return float(high), float(value - high)
 
 
 def table_entries(k, log2_scale):
-    """Return the table as the formulas want it: entry j less j << 50, so that adding n << 50 sets exponent and j."""
+    """Return the table as the formulas want it: entry j less j << 50, so that adding 4n << 50 sets exponent and j."""
     entries = []
     for j in range(4):
         entry = np.float64(mpf(2) ** (mpf(j) / 4) * (1 + k * mpf(2) ** -52)) * 2.0**log2_scale
@@ -105,10 +106,10 @@ def derive():
     constants, notes = {}, {}
     notes["table scale"] = f"1 + {k} * 2^-52"
 
-    # exp(-x) = 2^(n/4) * exp(-rho), rho = x + n*ln(2)/4; 1 - exp(-rho) = rho + rho^2 * Q(rho)
+    # exp(-x) = 2^n * exp(-rho), rho = x + n*ln(2); 1 - exp(-rho) = rho + rho^2 * Q(rho)
     radius = ln2 / 8
-    constants["EXP_PER_STEP"] = float(4 / ln2)
-    constants["EXP_STEP_HIGH"], constants["EXP_STEP_LOW"] = split_step(ln2 / 4)
+    constants["LOG2_E"] = float(1 / ln2)
+    constants["LN_2_HIGH"], constants["LN_2_LOW"] = split(ln2)
     constants["EXP_TABLE_LOG"] = float(log_scale)
     constants["EXP_TABLE"] = table_entries(k, LOG2_NUMERATOR)
     constants["EXP_POLYNOMIAL"], error = minimax(
@@ -116,10 +117,10 @@ def derive():
     )
     notes["EXP_POLYNOMIAL, relative error of exp(-rho)"] = f"2^{float(mp.log(error, 2)):.2f}"
 
-    # exp(-2a) = 2^(n/4) * exp(-2*rho), rho = a + n*ln(2)/8; (1 - exp(-2*rho))/2 = rho + rho^2 * Q(rho)
+    # exp(-2a) = 2^n * exp(-2*rho), rho = a + n*ln(2)/2; (1 - exp(-2*rho))/2 = rho + rho^2 * Q(rho)
     radius = ln2 / 16
-    constants["EXP2_PER_STEP"] = float(8 / ln2)
-    constants["EXP2_STEP_HIGH"], constants["EXP2_STEP_LOW"] = split_step(ln2 / 8)
+    constants["TWICE_LOG2_E"] = float(2 / ln2)
+    constants["HALF_LN_2_HIGH"], constants["HALF_LN_2_LOW"] = split(ln2 / 2)
     constants["EXP2_TABLE"] = [1.0, *table_entries(k, 0)[1:]]
     constants["EXP2_TABLE_LOG"] = [0.0] + 3 * [float(log_scale / 2)]
     constants["EXP2_POLYNOMIAL"], error = minimax(

@@ -7,18 +7,18 @@
 #define U U_f32
 #define G G_f32
 
-/* C*exp(-x) = s*(1 - p), with C = 2^-64 in the table: s = C * 2^(n/4), 1 - p = exp(-rho), rho = x + n*ln(2)/4.
- * The table stands twice, since it is looked up by three bits. */
-#define EXP_PER_STEP_F32 0x1.715476p+2f
-#define EXP_STEP_HIGH_F32 0x1.62e8p-3f
-#define EXP_STEP_LOW_F32 -0x1.e8082ep-18f
+/* C*exp(-x) = s*(1 - p), with C = 2^-64 in the table: s = C * 2^n, 1 - p = exp(-rho), rho = x + n*ln(2); n
+ * is a multiple of 1/4. The table stands twice, since it is looked up by three bits. */
+#define LOG2_E_F32 0x1.715476p+0f
+#define LN_2_HIGH_F32 0x1.62e8p-1f
+#define LN_2_LOW_F32 -0x1.e8082ep-16f
 #define EXP_TABLE_LOG_F32 0x1.55039ap-11f
 #define EXP_TABLE_F32 \
     0x1.002aa4p-64f, 0x1.f0a296p-65f, 0x1.ea4634p-65f, 0x1.eed1bp-65f, 0x1.002aa4p-64f, 0x1.f0a296p-65f, \
     0x1.ea4634p-65f, 0x1.eed1bp-65f
 #define EXP_POLYNOMIAL_F32 -0x1.000008p-1f, 0x1.557244p-3f, -0x1.552052p-5f
-#define ROUND_TO_INTEGER_F32 0x1.8p23f /* adding it rounds to an integer n, which then lies in the low bits */
-#define SIGMOID_ONE_f32 0x1p-64f       /* C */
+#define ROUND_TO_QUARTERS_F32 0x1.8p21f /* adding it rounds to quarters, whose number then lies in the low bits */
+#define SIGMOID_ONE_f32 0x1p-64f        /* C */
 /* Beyond these the results no longer change: exp(108) is above 2^155, exp(-24) below 2^-34. */
 #define SIGMOID_LOWEST_f32 -108.0f
 #define SIGMOID_HIGHEST_f32 24.0f
@@ -62,19 +62,18 @@
 INLINE void f32_exponential(const v_f32 *x, v_f32 *s, v_f32 *p)
 {
     static const float table[] = {EXP_TABLE_F32}, c[] = {EXP_POLYNOMIAL_F32};
-    const v_f32 round = f32_set1(ROUND_TO_INTEGER_F32);
+    const v_f32 round = f32_set1(ROUND_TO_QUARTERS_F32);
     v_f32 z[G], n[G], rho[G], w[G], square[G], q[G];
-    EACH_IN_GROUP z[u] = f32_min(x[u], f32_set1(SIGMOID_HIGHEST_f32));
-    EACH_IN_GROUP z[u] = f32_mad(z[u], f32_set1(-EXP_PER_STEP_F32), round);
+    EACH_IN_GROUP z[u] = f32_number(x[u], SIGMOID_HIGHEST_f32);
+    EACH_IN_GROUP z[u] = f32_mad(z[u], f32_set1(-LOG2_E_F32), round);
     EACH_IN_GROUP n[u] = f32_sub(z[u], round);
-    EACH_IN_GROUP rho[u] = f32_mad(n[u], f32_set1(EXP_STEP_HIGH_F32), x[u]);
-    EACH_IN_GROUP w[u] = f32_mad(n[u], f32_set1(EXP_STEP_LOW_F32), f32_set1(EXP_TABLE_LOG_F32));
+    EACH_IN_GROUP rho[u] = f32_mad(n[u], f32_set1(LN_2_HIGH_F32), x[u]);
+    EACH_IN_GROUP w[u] = f32_mad(n[u], f32_set1(LN_2_LOW_F32), f32_set1(EXP_TABLE_LOG_F32));
     EACH_IN_GROUP rho[u] = f32_add(rho[u], w[u]);
     EACH_IN_GROUP q[u] = f32_mad(rho[u], f32_set1(c[2]), f32_set1(c[1]));
-    EACH_IN_GROUP s[u] = f32_lookup8(table, f32_to_bits(z[u]));
+    EACH_IN_GROUP s[u] = f32_power(table, z[u], n[u]);
     EACH_IN_GROUP q[u] = f32_mad(q[u], rho[u], f32_set1(c[0]));
     EACH_IN_GROUP square[u] = f32_mul(rho[u], rho[u]);
-    EACH_IN_GROUP s[u] = f32_from_bits(f32_iadd(f32_to_bits(s[u]), f32_sll(f32_to_bits(z[u]), 21)));
     EACH_IN_GROUP p[u] = f32_mad(square[u], q[u], rho[u]);
 }
 

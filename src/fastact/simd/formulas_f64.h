@@ -6,28 +6,29 @@
 #define U U_f64
 #define G G_f64
 
-/* C*exp(-x) = s*(1 - p), with C = 2^-100 in the table: s = C * 2^(n/4), 1 - p = exp(-rho), rho = x + n*ln(2)/4. */
-#define EXP_PER_STEP 0x1.71547652b82fep+2
-#define EXP_STEP_HIGH 0x1.62e42fefa4p-3
-#define EXP_STEP_LOW -0x1.8432a1b0e2634p-45
+/* C*exp(-x) = s*(1 - p), with C = 2^-100 in the table: s = C * 2^n, 1 - p = exp(-rho), rho = x + n*ln(2);
+ * n is a multiple of 1/4. */
+#define LOG2_E 0x1.71547652b82fep+0
+#define LN_2_HIGH 0x1.62e42fefa4p-1
+#define LN_2_LOW -0x1.8432a1b0e2634p-43
 #define EXP_TABLE_LOG 0x1.1cc6b7fec3368p-31
 #define EXP_TABLE 0x1.00000002398d7p-100, 0x1.f06fe0a5c0c23p-101, 0x1.ea09e66b1934dp-101, 0x1.ee89f9996b196p-101
 #define EXP_POLYNOMIAL \
     -0x1.0000000000006p-1, 0x1.5555555557e65p-3, -0x1.5555555541bd2p-5, 0x1.111110a19765ep-7, \
     -0x1.6c16c381fa864p-10, 0x1.a030c55e60f77p-13, -0x1.a000b18d657dcp-16
 
-/* (1 - exp(-2a))/2 = (1 - s)/2 + s*(1 - exp(-2*rho))/2, s = 2^(n/4), rho = a + n*ln(2)/8. */
-#define EXP2_PER_STEP 0x1.71547652b82fep+3
-#define EXP2_STEP_HIGH 0x1.62e42fefa4p-4
-#define EXP2_STEP_LOW -0x1.8432a1b0e2634p-46
+/* (1 - exp(-2a))/2 = (1 - s)/2 + s*(1 - exp(-2*rho))/2, s = 2^n, rho = a + n*ln(2)/2. */
+#define TWICE_LOG2_E 0x1.71547652b82fep+1
+#define HALF_LN_2_HIGH 0x1.62e42fefa4p-2
+#define HALF_LN_2_LOW -0x1.8432a1b0e2634p-44
 #define EXP2_TABLE 0x1p+0, 0x1.f06fe0a5c0c23p-1, 0x1.ea09e66b1934dp-1, 0x1.ee89f9996b196p-1
 #define EXP2_TABLE_LOG 0, 0x1.1cc6b7fec3368p-32, 0x1.1cc6b7fec3368p-32, 0x1.1cc6b7fec3368p-32
 #define EXP2_POLYNOMIAL \
     -0x1.fffffffffffffp-1, 0x1.5555555555555p-1, -0x1.555555555740ep-2, 0x1.111111111293fp-3, \
     -0x1.6c16c0f8e6a42p-5, 0x1.a01a011ecc35fp-7, -0x1.a02dfe795741ep-9, 0x1.71efcc3f0f8ddp-11
 
-/* Adding it rounds to an integer n, which then lies in the low bits. */
-#define ROUND_TO_INTEGER 0x1.8p52
+/* Adding it rounds to quarters, whose number then lies in the low bits. */
+#define ROUND_TO_QUARTERS 0x1.8p50
 
 #define SIGMOID_ONE_f64 0x1p-100 /* C */
 
@@ -40,27 +41,26 @@
  *
  * Algorithm: Tang's table-driven exponential (ACM TOMS 15, 1989) with four entries, which every instruction set looks
  * up in registers. The entries are 2^(j/4) times a number just above 1, chosen so that they all are nearly float64
- * numbers; its logarithm goes into rho. Each has j's own bits taken off, so that adding n << 50 needs no mask.
- * NaN: s is finite whatever x, so that p alone carries the payload; thus it is the same on every instruction set. */
+ * numbers; its logarithm goes into rho. T_power tells the rest.
+ * NaN: s is finite or the same NaN as p, so that its payload is the same on every instruction set. */
 INLINE void f64_exponential(const v_f64 *x, v_f64 *s, v_f64 *p)
 {
     static const double table[] = {EXP_TABLE}, c[] = {EXP_POLYNOMIAL};
-    const v_f64 round = f64_set1(ROUND_TO_INTEGER);
+    const v_f64 round = f64_set1(ROUND_TO_QUARTERS);
     v_f64 z[G], n[G], rho[G], w[G], square[G], pair[G], q[G];
-    EACH_IN_GROUP z[u] = f64_min(x[u], f64_set1(SIGMOID_HIGHEST_f64));
-    EACH_IN_GROUP z[u] = f64_mad(z[u], f64_set1(-EXP_PER_STEP), round);
+    EACH_IN_GROUP z[u] = f64_number(x[u], SIGMOID_HIGHEST_f64);
+    EACH_IN_GROUP z[u] = f64_mad(z[u], f64_set1(-LOG2_E), round);
     EACH_IN_GROUP n[u] = f64_sub(z[u], round);
-    EACH_IN_GROUP rho[u] = f64_mad(n[u], f64_set1(EXP_STEP_HIGH), x[u]);
-    EACH_IN_GROUP w[u] = f64_mad(n[u], f64_set1(EXP_STEP_LOW), f64_set1(EXP_TABLE_LOG));
+    EACH_IN_GROUP rho[u] = f64_mad(n[u], f64_set1(LN_2_HIGH), x[u]);
+    EACH_IN_GROUP w[u] = f64_mad(n[u], f64_set1(LN_2_LOW), f64_set1(EXP_TABLE_LOG));
     EACH_IN_GROUP rho[u] = f64_add(rho[u], w[u]);
     EACH_IN_GROUP square[u] = f64_mul(rho[u], rho[u]);
     EACH_IN_GROUP q[u] = f64_mad(rho[u], f64_set1(c[5]), f64_set1(c[4]));
     EACH_IN_GROUP pair[u] = f64_mad(rho[u], f64_set1(c[3]), f64_set1(c[2]));
     EACH_IN_GROUP q[u] = f64_mad(square[u], f64_set1(c[6]), q[u]);
-    EACH_IN_GROUP s[u] = f64_lookup4(table, f64_to_bits(z[u]));
+    EACH_IN_GROUP s[u] = f64_power(table, z[u], n[u]);
     EACH_IN_GROUP q[u] = f64_mad(q[u], square[u], pair[u]);
     EACH_IN_GROUP pair[u] = f64_mad(rho[u], f64_set1(c[1]), f64_set1(c[0]));
-    EACH_IN_GROUP s[u] = f64_from_bits(f64_iadd(f64_to_bits(s[u]), f64_sll(f64_to_bits(z[u]), 50)));
     EACH_IN_GROUP q[u] = f64_mad(q[u], square[u], pair[u]);
     EACH_IN_GROUP p[u] = f64_mad(square[u], q[u], rho[u]);
 }
@@ -69,18 +69,17 @@ INLINE void f64_exponential(const v_f64 *x, v_f64 *s, v_f64 *p)
 INLINE void f64_tanh_numerator(const v_f64 *x, v_f64 *t, v_f64 *low)
 {
     static const double table[] = {EXP2_TABLE}, logs[] = {EXP2_TABLE_LOG}, c[] = {EXP2_POLYNOMIAL};
-    const v_f64 round = f64_set1(ROUND_TO_INTEGER), half = f64_set1(0.5);
+    const v_f64 round = f64_set1(ROUND_TO_QUARTERS), half = f64_set1(0.5);
     v_f64 a[G], z[G], n[G], rho[G], r[G], w[G], square[G], pair[G], q[G], s[G], v[G];
     EACH_IN_GROUP a[u] = f64_abs(x[u]);
     EACH_IN_GROUP a[u] = f64_min(f64_set1(TANH_HIGHEST), a[u]);
-    EACH_IN_GROUP z[u] = f64_min(a[u], f64_set1(TANH_HIGHEST)); /* a number for NaN, so that s is one */
-    EACH_IN_GROUP z[u] = f64_mad(z[u], f64_set1(-EXP2_PER_STEP), round);
+    EACH_IN_GROUP z[u] = f64_number(a[u], TANH_HIGHEST);
+    EACH_IN_GROUP z[u] = f64_mad(z[u], f64_set1(-TWICE_LOG2_E), round);
     EACH_IN_GROUP n[u] = f64_sub(z[u], round);
-    EACH_IN_GROUP rho[u] = f64_mad(n[u], f64_set1(EXP2_STEP_HIGH), a[u]); /* exact */
+    EACH_IN_GROUP rho[u] = f64_mad(n[u], f64_set1(HALF_LN_2_HIGH), a[u]); /* exact */
     EACH_IN_GROUP w[u] = f64_lookup4(logs, f64_to_bits(z[u]));
-    EACH_IN_GROUP w[u] = f64_mad(n[u], f64_set1(EXP2_STEP_LOW), w[u]);
-    EACH_IN_GROUP s[u] = f64_lookup4(table, f64_to_bits(z[u]));
-    EACH_IN_GROUP s[u] = f64_from_bits(f64_iadd(f64_to_bits(s[u]), f64_sll(f64_to_bits(z[u]), 50)));
+    EACH_IN_GROUP w[u] = f64_mad(n[u], f64_set1(HALF_LN_2_LOW), w[u]);
+    EACH_IN_GROUP s[u] = f64_power(table, z[u], n[u]);
     EACH_IN_GROUP r[u] = f64_add(rho[u], w[u]);
     EACH_IN_GROUP square[u] = f64_mul(r[u], r[u]);
     EACH_IN_GROUP q[u] = f64_mad(r[u], f64_set1(c[7]), f64_set1(c[6]));

@@ -17,6 +17,9 @@
  *   T_abs, T_and, T_or    on the bits of the elements
  *   T_to_bits, T_from_bits    the same bits as integers, and back
  *   T_iadd, T_sll(i, n), T_srl(i, n)
+ *   T_power(table, z, n)  2^n*K, n a multiple of 1/4 and z = n + ROUND_TO_QUARTERS. The table holds 2^(j/4)*K for every j,
+ *                         each with j's own bits taken off: the number of quarters shifted to the exponent brings them
+ *   T_number(a, c)        a, but c where it is NaN, if T_power would make another NaN of it; a <= c
  *   f32_load_float16, f32_store_float16    a vector of halves, converted; where HAS_FLOAT16 is defined
  *   f32_lookup8(table, i), f64_lookup4(table, i)      table[low 3 bits of i], table[low 2 bits of i]
  */
@@ -48,6 +51,14 @@ typedef double e_f64;
     {                                                                    \
         __asm__(instruction " %1, %0, %0" : "+v"(a) : "v"(b));           \
         return a;                                                        \
+    }
+#define POWER_BY_SHIFT(T, entries, shift)                                                                  \
+    INLINE v_##T T##_number(v_##T a, e_##T c) { return T##_min(a, T##_set1(c)); }                            \
+    INLINE v_##T T##_power(const e_##T table[entries], v_##T z, v_##T n)                                     \
+    {                                                                                                        \
+        i_##T entry = T##_to_bits(T##_lookup##entries(table, T##_to_bits(z)));                               \
+        (void)n;                                                                                             \
+        return T##_from_bits(T##_iadd(entry, T##_sll(T##_to_bits(z), shift)));                               \
     }
 #define COMPARISON(T, name, body) INLINE m_##T T##_##name(v_##T a, v_##T b) { return body; }
 #define INTEGER_OP2(T, name, body) INLINE i_##T T##_##name(i_##T a, i_##T b) { return body; }

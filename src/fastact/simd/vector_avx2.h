@@ -104,6 +104,9 @@ INLINE v_f64 f64_lookup4(const double table[4], i_f64 i)
     return _mm256_blendv_pd(_mm256_permutevar_pd(even, i), _mm256_permutevar_pd(odd, i), bit_0); /* they read bit 1 */
 }
 
+POWER_BY_SHIFT(f32, 8, 21)
+POWER_BY_SHIFT(f64, 4, 50)
+
 #define HAS_FLOAT16
 INLINE v_f32 f32_load_float16(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
 INLINE void f32_store_float16(uint16_t *p, v_f32 a)

@@ -11,8 +11,8 @@ typedef __m512i i_f64;
 enum { LANES_f32 = 16, LANES_f64 = 8 };
 #define U_f32 4
 #define G_f32 4
-#define U_f64 2
-#define G_f64 2
+#define U_f64 4
+#define G_f64 4
 
 INLINE v_f32 f32_load(const float *p) { return _mm512_loadu_ps(p); }
 INLINE v_f64 f64_load(const double *p) { return _mm512_loadu_pd(p); }
@@ -97,6 +97,22 @@ INLINE v_f32 f32_lookup8(const float table[8], i_f32 i)
 INLINE v_f64 f64_lookup4(const double table[4], i_f64 i)
 {
     return _mm512_permutexvar_pd(i, _mm512_broadcast_f64x4(_mm256_loadu_pd(table)));
+}
+
+/* scalef adds the integer below n to the exponent, and passes the NaN of n on. It takes the entries with j's bits. */
+INLINE v_f32 f32_number(v_f32 a, float c) { (void)c; return a; }
+INLINE v_f64 f64_number(v_f64 a, double c) { (void)c; return a; }
+INLINE v_f32 f32_power(const float table[8], v_f32 z, v_f32 n)
+{
+    const i_f32 j = _mm512_set_epi32(3, 2, 1, 0, 3, 2, 1, 0, 3, 2, 1, 0, 3, 2, 1, 0);
+    const i_f32 entries = f32_iadd(_mm512_castps_si512(_mm512_broadcast_f32x8(_mm256_loadu_ps(table))), f32_sll(j, 21));
+    return _mm512_scalef_ps(_mm512_castsi512_ps(_mm512_permutexvar_epi32(f32_to_bits(z), entries)), n);
+}
+INLINE v_f64 f64_power(const double table[4], v_f64 z, v_f64 n)
+{
+    const i_f64 j = _mm512_set_epi64(3, 2, 1, 0, 3, 2, 1, 0);
+    const i_f64 entries = f64_iadd(_mm512_castpd_si512(_mm512_broadcast_f64x4(_mm256_loadu_pd(table))), f64_sll(j, 50));
+    return _mm512_scalef_pd(_mm512_castsi512_pd(_mm512_permutexvar_epi64(f64_to_bits(z), entries)), n);
 }
 
 #define HAS_FLOAT16

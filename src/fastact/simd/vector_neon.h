@@ -119,6 +119,9 @@ INLINE v_f64 f64_lookup4(const double table[4], i_f64 i)
     return vcombine_f64(vld1_f64(table + (vgetq_lane_u64(i, 0) & 3)), vld1_f64(table + (vgetq_lane_u64(i, 1) & 3)));
 }
 
+POWER_BY_SHIFT(f32, 8, 21)
+POWER_BY_SHIFT(f64, 4, 50)
+
 #define HAS_FLOAT16
 INLINE v_f32 f32_load_float16(const uint16_t *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
 INLINE void f32_store_float16(uint16_t *p, v_f32 a) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(a))); }

@@ -127,3 +127,6 @@ VECTOR_OP3(f64, nmad, c - a * b)
 
 INLINE v_f32 f32_lookup8(const float table[8], i_f32 i) { return table[i & 7]; }
 INLINE v_f64 f64_lookup4(const double table[4], i_f64 i) { return table[i & 3]; }
+
+POWER_BY_SHIFT(f32, 8, 21)
+POWER_BY_SHIFT(f64, 4, 50)
