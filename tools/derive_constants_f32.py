@@ -39,7 +39,7 @@ def find_table_scale():
 
 
 def table_entries(k):
-    """Return entries j = 0..7 of 2^(j/4) * C * (1 + k*2^-23), each less j << 21: adding 4n << 21 sets exponent and j."""
+    """Return entries j = 0..7 of 2^(j/4) * C * (1 + k*2^-23), less j << 21: adding 4n << 21 sets exponent and j."""
     entries = []
     for j in range(8):
         entry = np.float32(mpf(2) ** (mpf(j) / 4 + LOG2_NUMERATOR) * (1 + k * mpf(2) ** -23))

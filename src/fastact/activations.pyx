@@ -103,7 +103,7 @@ cdef int launch_parallel(
 cdef int launch(int which, cnp.ndarray a, cnp.ndarray b, floating slope, cnp.ndarray out) except -1:
     # memoryviews where there is work to share, bare pointers for a handful of elements: a view costs 80 ns
     cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
-    cdef int threads = threads_for(which, n)
+    cdef int threads = threads_for(which, floating is double, n)
     cdef const floating *a_data = <const floating *> cnp.PyArray_DATA(a)
     cdef const floating *b_data = <const floating *> cnp.PyArray_DATA(b)
     cdef floating *out_data = <floating *> cnp.PyArray_DATA(out)

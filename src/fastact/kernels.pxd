@@ -34,6 +34,8 @@ cdef extern from "simd/passes.h" nogil:
 
     ctypedef struct fastact_isa:
         const char *name
+        Py_ssize_t *transcendental_grain
+        Py_ssize_t *other_grain
         fastact_tile_f32 *f32
         fastact_tile_f64 *f64
         fastact_tile_f32 *streamed_f32
@@ -63,7 +65,7 @@ cdef void apply_parallel(
     int which, const floating[::1] a, const floating[::1] b, floating slope, floating[::1] out,
     int threads) noexcept nogil
 
-cdef int threads_for(int which, Py_ssize_t n) noexcept nogil
+cdef int threads_for(int which, bint is_double, Py_ssize_t n) noexcept nogil
 
 cdef bint streams(const void *a, const void *b, const void *out, Py_ssize_t size) noexcept nogil
 

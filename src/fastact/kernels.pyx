@@ -34,13 +34,6 @@ HAS_OPENMP = bool(FASTACT_HAS_OPENMP)
 cdef enum:
     TILE = 16384
 
-# Fewest elements worth a thread of their own: about 20 microseconds of work. A team whose threads are awake starts in
-# one or two microseconds, one that must be woken in 30 (Zen 4, two cores): with these grains two threads take 0.6 of
-# the time of one in the first case and about as long in the second.
-cdef enum:
-    GRAIN_TRANSCENDENTAL = 65536
-    GRAIN_SELECT = 262144
-
 cdef enum:
     LINE = 64  # bytes of a cache's line
 
@@ -153,11 +146,25 @@ cdef int most_threads() noexcept nogil:
     return min(threads, openmp) if openmp != openmp_then else threads
 
 
-cdef int threads_for(int which, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t grain = GRAIN_SELECT
+cdef Py_ssize_t grain_of(int which, bint is_double) noexcept nogil:
+    """Fewest elements worth a thread of their own."""
     if which == FASTACT_sigmoid or which == FASTACT_sigmoid_derivative or \
             which == FASTACT_tanh or which == FASTACT_tanh_derivative:
-        grain = GRAIN_TRANSCENDENTAL
+        return isa.transcendental_grain[is_double]
+    return isa.other_grain[is_double]
+
+
+def grain(str name, str dtype):
+    """Fewest elements that are worth a thread of their own, for a pass on float32 or float64 (bench/grain.py)."""
+    cdef int which
+    for which in range(FASTACT_N_PASSES):
+        if pass_table[which].name.decode() == name:
+            return grain_of(which, dtype == "float64")
+    raise ValueError(f"name must be that of a pass, got {name!r}")
+
+
+cdef int threads_for(int which, bint is_double, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t grain = grain_of(which, is_double)
     if n < 2 * grain:
         return 1
     return fastact_startable(<int>min(<Py_ssize_t>most_threads(), n // grain))
@@ -221,7 +228,7 @@ cdef int pass_over(
         int which, const floating[::1] a, const floating[::1] b, floating slope, floating[::1] out) except -1 nogil:
     """One pass on as many threads as are worth it, its arguments checked."""
     cdef Py_ssize_t n = out.shape[0]
-    cdef int threads = threads_for(which, n)
+    cdef int threads = threads_for(which, floating is double, n)
     if a.shape[0] != n or b.shape[0] != n:
         refuse(which, "the arrays must have one length")
     if not -INFINITY < slope < INFINITY:

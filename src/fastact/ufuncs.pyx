@@ -346,7 +346,7 @@ def over_rows(int which, tuple inputs, out):
         return None
     try:
         result = <object> NpyIter_GetOperandArray(whole.iterator)[len(inputs)]
-        threads = threads_for(which, cnp.PyArray_SIZE(<cnp.ndarray> result))
+        threads = threads_for(which, kind == cnp.NPY_FLOAT64, cnp.PyArray_SIZE(<cnp.ndarray> result))
         if threads > 1:
             share(which, inputs, result, threads, storage)
         else:

@@ -41,6 +41,9 @@ typedef void (*fastact_tile_f64)(const double *a, const double *b, const double 
 
 typedef struct {
     const char *name; /* "baseline", "avx2", "avx512", "neon" or "portable" */
+    /* Fewest elements worth a thread of their own, for float32 and float64: of the forward passes and derivatives of
+     * sigmoid and tanh, and of all others. */
+    ptrdiff_t transcendental_grain[2], other_grain[2];
     fastact_tile_f32 f32[FASTACT_N_PASSES];
     fastact_tile_f64 f64[FASTACT_N_PASSES];
     /* The same with stores past the caches, where the level has them: out starts at a multiple of 64 bytes, and is none

@@ -16,6 +16,8 @@
 
 #define ISA avx2
 #include "vector_avx2.h"
+#define TRANSCENDENTAL_GRAIN 65536, 16384
+#define OTHER_GRAIN 262144, 131072
 #include "isa.inc"
 
 #if defined(__clang__)

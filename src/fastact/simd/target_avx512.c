@@ -17,6 +17,8 @@
 
 #define ISA avx512
 #include "vector_avx512.h"
+#define TRANSCENDENTAL_GRAIN 65536, 32768
+#define OTHER_GRAIN 262144, 131072
 #include "isa.inc"
 
 #if defined(__clang__)

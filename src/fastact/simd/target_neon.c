@@ -7,6 +7,8 @@
 
 #define ISA neon
 #include "vector_neon.h"
+#define TRANSCENDENTAL_GRAIN 32768, 16384
+#define OTHER_GRAIN 262144, 131072
 #include "isa.inc"
 
 #endif

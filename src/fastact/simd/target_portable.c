@@ -8,4 +8,6 @@
 #endif
 
 #include "vector_portable.h"
+#define TRANSCENDENTAL_GRAIN 16384, 16384
+#define OTHER_GRAIN 65536, 32768
 #include "isa.inc"
