@@ -57,6 +57,11 @@ cdef extern from "fpenv.h" nogil:
 cdef const fastact_isa *isa  # the instruction set in use
 cdef const fastact_pass_info *pass_table  # a row a pass
 
+# Between fastact_fp_enter and fastact_fp_leave, which `apply` calls itself.
+cdef void tile(
+    int which, const floating *a, const floating *b, const floating *slope, Py_ssize_t slope_step,
+    floating *out, Py_ssize_t n) noexcept nogil
+
 cdef void apply(
     int which, const floating *a, const floating *b, const floating *slope, Py_ssize_t slope_step,
     floating *out, Py_ssize_t n) noexcept nogil

@@ -170,14 +170,20 @@ cdef int threads_for(int which, bint is_double, Py_ssize_t n) noexcept nogil:
     return fastact_startable(<int>min(<Py_ssize_t>most_threads(), n // grain))
 
 
-cdef void apply(
+cdef void tile(
         int which, const floating *a, const floating *b, const floating *slope, Py_ssize_t slope_step,
         floating *out, Py_ssize_t n) noexcept nogil:
-    cdef fastact_fpenv caller = fastact_fp_enter()
     if floating is float:
         isa.f32[which](a, b, slope, slope_step, out, n)
     else:
         isa.f64[which](a, b, slope, slope_step, out, n)
+
+
+cdef void apply(
+        int which, const floating *a, const floating *b, const floating *slope, Py_ssize_t slope_step,
+        floating *out, Py_ssize_t n) noexcept nogil:
+    cdef fastact_fpenv caller = fastact_fp_enter()
+    tile(which, a, b, slope, slope_step, out, n)
     fastact_fp_leave(caller)
 
 

@@ -48,6 +48,7 @@ from fastact.kernels cimport (
     isa,
     pass_table,
     threads_for,
+    tile,
 )
 
 cnp.import_array()
@@ -66,7 +67,7 @@ cdef extern from "simd/strided.h" nogil:
 
 
 cdef enum:
-    BLOCK = 512  # elements gathered at a time from strided or half-precision operands
+    BLOCK = 1024  # elements gathered at a time from strided or half-precision operands
     MOST_INPUTS = 3  # dy, y, slope
     TYPES = 3  # float16, float32, float64; bfloat16 comes later
 
@@ -119,16 +120,15 @@ cdef void run(
     cdef const floating *source[MOST_INPUTS]
     cdef bint direct[MOST_INPUTS]
     cdef bint direct_out = storage == NATIVE and steps[inputs] == sizeof(floating)
-    cdef bint one_slope
+    cdef bint one_slope = info.slope and slope_step == 0
     cdef bint sequential = False
     cdef floating *target
     cdef Py_ssize_t start, size
     cdef Py_ssize_t longest = n
     cdef int k
-    cdef fastact_fpenv caller = fastact_fp_enter()  # for the conversions of halves; `apply` has its own
+    cdef fastact_fpenv caller = fastact_fp_enter()  # for the conversions of halves, too
     for k in range(inputs):
-        one_slope = info.slope and k == inputs - 1 and steps[k] == 0
-        direct[k] = storage == NATIVE and (steps[k] == sizeof(floating) or one_slope)
+        direct[k] = storage == NATIVE and (steps[k] == sizeof(floating) or (one_slope and k == inputs - 1))
         if not direct[k]:
             longest = BLOCK
         # an output is the next element's input: accumulate; reduce, too, whose steps are 0
@@ -144,10 +144,11 @@ cdef void run(
             if direct[k]:
                 source[k] = <const floating *> (operands[k] + start * steps[k])
             else:
-                gather(operands[k] + start * steps[k], steps[k], block + k * BLOCK, size, storage)
+                gather(operands[k] + start * steps[k], steps[k], block + k * BLOCK,
+                       1 if one_slope and k == inputs - 1 else size, storage)
                 source[k] = block + k * BLOCK
         target = <floating *> (operands[inputs] + start * steps[inputs]) if direct_out else block + inputs * BLOCK
-        apply(which, source[0], source[backward], source[inputs - 1], slope_step, target, size)
+        tile(which, source[0], source[backward], source[inputs - 1], slope_step, target, size)
         if not direct_out:
             scatter(target, operands[inputs] + start * steps[inputs], steps[inputs], size, storage)
         start += size
