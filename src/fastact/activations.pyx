@@ -471,6 +471,15 @@ cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, 
         # within float32's range, so finite in either type
         if -3e38 < number < 3e38 and not (which == FASTACT_leaky_relu_backward and number < 0):
             result = direct(which, a, b, number, out)
+            # a normal number in every type: rounding it needs no care
+            if (result is None and cnp.PyArray_CheckExact(a) and (number == 0 or 1e-4 < abs(number) < 6e4)
+                    and ((<cnp.ndarray> a).dtype.kind == "f" or is_bfloat16((<cnp.ndarray> a).dtype))):
+                caller = fastact_fp_enter()
+                try:
+                    rounded = np.array(number, (<cnp.ndarray> a).dtype)
+                finally:
+                    fastact_fp_leave(caller)
+                result = ufuncs.over_rows(which, (a, rounded) if pass_table[which].arrays == 1 else (a, b, rounded), out)
             if result is not None:
                 return result
     arrays = arrays_of(which, a, b)
