@@ -479,7 +479,8 @@ cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, 
                     rounded = np.array(number, (<cnp.ndarray> a).dtype)
                 finally:
                     fastact_fp_leave(caller)
-                result = ufuncs.over_rows(which, (a, rounded) if pass_table[which].arrays == 1 else (a, b, rounded), out)
+                inputs = (a, rounded) if pass_table[which].arrays == 1 else (a, b, rounded)
+                result = ufuncs.over_rows(which, inputs, out)
             if result is not None:
                 return result
     arrays = arrays_of(which, a, b)

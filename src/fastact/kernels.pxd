@@ -32,6 +32,10 @@ cdef extern from "simd/passes.h" nogil:
         const double *a, const double *b, const double *slope, Py_ssize_t slope_step, double *out, Py_ssize_t n
     ) noexcept
 
+    ctypedef void (*fastact_tile_half)(
+        const uint16_t *a, const uint16_t *b, const uint16_t *slope, Py_ssize_t slope_step, uint16_t *out, Py_ssize_t n
+    ) noexcept
+
     ctypedef struct fastact_isa:
         const char *name
         Py_ssize_t *transcendental_grain
@@ -40,6 +44,8 @@ cdef extern from "simd/passes.h" nogil:
         fastact_tile_f64 *f64
         fastact_tile_f32 *streamed_f32
         fastact_tile_f64 *streamed_f64
+        fastact_tile_half *float16
+        fastact_tile_half *bfloat16
         void (*from_float16)(const uint16_t *halves, float *floats, Py_ssize_t n) noexcept nogil
         void (*to_float16)(const float *floats, uint16_t *halves, Py_ssize_t n) noexcept nogil
         void (*from_bfloat16)(const uint16_t *halves, float *floats, Py_ssize_t n) noexcept nogil

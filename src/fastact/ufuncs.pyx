@@ -45,6 +45,7 @@ from fastact.kernels cimport (
     fastact_fp_leave,
     fastact_fpenv,
     fastact_pass_info,
+    fastact_tile_half,
     isa,
     pass_table,
     threads_for,
@@ -126,8 +127,13 @@ cdef void run(
     cdef Py_ssize_t start, size
     cdef Py_ssize_t longest = n
     cdef int k
+    cdef fastact_tile_half half_tile = NULL
     cdef fastact_fpenv caller = fastact_fp_enter()  # for the conversions of halves, too
+    if storage != NATIVE and steps[inputs] == sizeof(uint16_t):
+        half_tile = (isa.float16 if storage == FLOAT16 else isa.bfloat16)[which]
     for k in range(inputs):
+        if steps[k] != sizeof(uint16_t) and not (one_slope and k == inputs - 1):
+            half_tile = NULL
         direct[k] = storage == NATIVE and (steps[k] == sizeof(floating) or (one_slope and k == inputs - 1))
         if not direct[k]:
             longest = BLOCK
@@ -137,6 +143,10 @@ cdef void run(
         longest = BLOCK
     if sequential:
         longest = 1
+    elif half_tile != NULL:
+        half_tile(<const uint16_t *> operands[0], <const uint16_t *> operands[backward],
+                  <const uint16_t *> operands[inputs - 1], slope_step, <uint16_t *> operands[inputs], n)
+        n = 0
     start = 0
     while start < n:
         size = min(longest, n - start)

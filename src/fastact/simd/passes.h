@@ -39,6 +39,10 @@ typedef void (*fastact_tile_f32)(const float *a, const float *b, const float *sl
 typedef void (*fastact_tile_f64)(const double *a, const double *b, const double *slope, ptrdiff_t slope_step,
                                  double *out, ptrdiff_t n);
 
+/* The same for arrays of float16 or bfloat16, computed in float32. */
+typedef void (*fastact_tile_half)(const uint16_t *a, const uint16_t *b, const uint16_t *slope, ptrdiff_t slope_step,
+                                  uint16_t *out, ptrdiff_t n);
+
 typedef struct {
     const char *name; /* "baseline", "avx2", "avx512", "neon" or "portable" */
     /* Fewest elements worth a thread of their own, for float32 and float64: of the forward passes and derivatives of
@@ -50,6 +54,7 @@ typedef struct {
      * of the inputs. */
     fastact_tile_f32 streamed_f32[FASTACT_N_PASSES];
     fastact_tile_f64 streamed_f64[FASTACT_N_PASSES];
+    fastact_tile_half float16[FASTACT_N_PASSES], bfloat16[FASTACT_N_PASSES]; /* NULL where the level has none */
     /* n halves, one after the other, as float32; and back, rounded to nearest, ties to even */
     void (*from_float16)(const uint16_t *halves, float *floats, ptrdiff_t n);
     void (*to_float16)(const float *floats, uint16_t *halves, ptrdiff_t n);

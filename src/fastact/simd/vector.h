@@ -20,7 +20,8 @@
  *   T_power(table, z, n)  2^n*K, n a multiple of 1/4 and z = n + ROUND_TO_QUARTERS. The table holds 2^(j/4)*K for every j,
  *                         each with j's own bits taken off: the number of quarters shifted to the exponent brings them
  *   T_number(a, c)        a, but c where it is NaN, if T_power would make another NaN of it; a <= c
- *   f32_load_float16, f32_store_float16    a vector of halves, converted; where HAS_FLOAT16 is defined
+ *   where HAS_HALVES is defined: f32_load_float16, f32_store_float16     a vector of halves, converted
+ *                                f32_load_upper, f32_store_upper         the upper halves of the elements, the others 0
  *   f32_lookup8(table, i), f64_lookup4(table, i)      table[low 3 bits of i], table[low 2 bits of i]
  */
 #ifndef FASTACT_VECTOR_H

@@ -107,9 +107,19 @@ INLINE v_f64 f64_lookup4(const double table[4], i_f64 i)
 POWER_BY_SHIFT(f32, 8, 21)
 POWER_BY_SHIFT(f64, 4, 50)
 
-#define HAS_FLOAT16
+#define HAS_HALVES
 INLINE v_f32 f32_load_float16(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
 INLINE void f32_store_float16(uint16_t *p, v_f32 a)
 {
     _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
+INLINE v_f32 f32_load_upper(const uint16_t *p)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)), 16));
+}
+INLINE void f32_store_upper(uint16_t *p, v_f32 a)
+{
+    const __m256i upper = _mm256_srli_epi32(f32_to_bits(a), 16);
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(upper, upper), 0x08);
+    _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(packed));
 }

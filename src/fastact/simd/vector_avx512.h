@@ -115,9 +115,17 @@ INLINE v_f64 f64_power(const double table[4], v_f64 z, v_f64 n)
     return _mm512_scalef_pd(_mm512_castsi512_pd(_mm512_permutexvar_epi64(f64_to_bits(z), entries)), n);
 }
 
-#define HAS_FLOAT16
+#define HAS_HALVES
 INLINE v_f32 f32_load_float16(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
 INLINE void f32_store_float16(uint16_t *p, v_f32 a)
 {
     _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
+INLINE v_f32 f32_load_upper(const uint16_t *p)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16));
+}
+INLINE void f32_store_upper(uint16_t *p, v_f32 a)
+{
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_srli_epi32(f32_to_bits(a), 16)));
 }

@@ -122,6 +122,8 @@ INLINE v_f64 f64_lookup4(const double table[4], i_f64 i)
 POWER_BY_SHIFT(f32, 8, 21)
 POWER_BY_SHIFT(f64, 4, 50)
 
-#define HAS_FLOAT16
+#define HAS_HALVES
 INLINE v_f32 f32_load_float16(const uint16_t *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
 INLINE void f32_store_float16(uint16_t *p, v_f32 a) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(a))); }
+INLINE v_f32 f32_load_upper(const uint16_t *p) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16)); }
+INLINE void f32_store_upper(uint16_t *p, v_f32 a) { vst1_u16(p, vshrn_n_u32(vreinterpretq_u32_f32(a), 16)); }
