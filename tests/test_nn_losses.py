@@ -1,10 +1,13 @@
 """fastact.nn: losses against SciPy and closed forms, optimisers against their formulas, initial errors."""
 
+import json
+
 import numpy as np
 import pytest
-from scipy.special import logsumexp, softmax
+from scipy.special import expit, logsumexp, softmax
 
 from fastact import nn
+from fastact.nn._buffers import Buffers
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -46,16 +49,108 @@ def test_mse(dtype):
     assert nn.mse(Y[:, :1], T[:, 0])[0] == nn.mse(Y[:, :1], T[:, :1])[0]
 
 
-@pytest.mark.parametrize("loss", [nn.softmax_cross_entropy, nn.mse])
-def test_gradient_is_the_derivative(loss):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, 1e4])
+def test_binary_cross_entropy(dtype, scale):
+    rng = np.random.default_rng(0)
+    Y = (scale * rng.standard_normal((40, 3))).astype(dtype)
+    T = rng.choice([0.0, 1.0, 0.25], (40, 3))
+    value, dY = nn.binary_cross_entropy(Y, T)
+    exact = Y.astype(np.float64)
+    wanted = T * np.logaddexp(0, -exact) + (1 - T) * np.logaddexp(0, exact)
+    eps = float(np.finfo(dtype).eps)
+    assert value == pytest.approx(wanted.mean(), rel=8 * eps)
+    assert dY.dtype == dtype
+    np.testing.assert_allclose(dY, (expit(exact) - T) / 120, rtol=0, atol=4 * eps / 120)
+    assert nn.binary_cross_entropy(Y[:, 0:1], T[:, 0])[0] == nn.binary_cross_entropy(Y[:, 0:1], T[:, 0:1])[0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_binary_cross_entropy_of_huge_logits(dtype):
+    big = float(np.finfo(dtype).max)
+    value, dY = nn.binary_cross_entropy(np.array([[big, -big], [big, -big]], dtype), [[1, 0], [True, False]])
+    assert value == 0.0 and not dY.any()
+    value, dY = nn.binary_cross_entropy(np.array([[big, -big], [big, -big]], dtype), [[0, 1], [0, 1]])
+    assert value == pytest.approx(big, rel=1e-6)
+    np.testing.assert_array_equal(dY, [[0.25, -0.25]] * 2)
+
+
+def test_accuracy_of_binary_cross_entropy():
+    X = [[1.0], [2.0], [-3.0], [-1.0], [0.0]]
+    model = nn.Sequential([nn.Dense(1, 2)])
+    model.layers[0].W, model.layers[0].b = [[1, -1]], [0, 0]
+    T = [[1, 0], [1, 1], [0, 0.9], [1, 0], [0, 1]]  # right: 2, 1, 2, 0, 1
+    assert model.evaluate(X, T, "binary_cross_entropy")["accuracy"] == 6 / 10
+
+
+LOSSES = [nn.softmax_cross_entropy, nn.binary_cross_entropy, nn.mse]
+
+
+def some_targets(loss, rng, rows, columns):
+    if loss is nn.softmax_cross_entropy:
+        return rng.integers(0, columns, rows)
+    return rng.random((rows, columns))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_weights_make_a_weighted_mean_of_the_rows(loss, dtype):
+    rng = np.random.default_rng(0)
+    Y = rng.standard_normal((6, 4)).astype(dtype)
+    targets = some_targets(loss, rng, 6, 4)
+    weights = np.array([2.0, 0.0, 0.5, 1.0, 3e-3, 7.0])
+    rows = [loss(Y[row : row + 1].astype(np.float64), targets[row : row + 1]) for row in range(6)]
+    value, dY = loss(Y, targets, weights)
+    tight = 16 * float(np.finfo(dtype).eps)
+    assert value == pytest.approx(np.average([row[0] for row in rows], weights=weights), rel=tight)
+    wanted = np.concatenate([row[1] for row in rows]) * (weights / weights.sum())[:, np.newaxis]
+    assert dY.dtype == dtype
+    np.testing.assert_allclose(dY, wanted, rtol=0, atol=tight * np.abs(wanted).max())
+    for equal in (np.ones(6), np.full(6, 0.1), np.full(6, 1e38)):
+        value, dY = loss(Y, targets, equal)
+        plain = loss(Y, targets)
+        assert value == pytest.approx(plain[0], rel=tight)
+        np.testing.assert_allclose(dY, plain[1], rtol=0, atol=tight)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_a_batch_without_weight_has_no_gradient(loss):
+    Y = np.ones((3, 2), np.float32)
+    targets = loss.prepare("y", [0, 1, 1] if loss is nn.softmax_cross_entropy else np.zeros((3, 2)), 3, 2, Y.dtype)
+    dY = np.full_like(Y, 7)
+    assert loss.value_and_gradient(Y, targets, dY, Buffers(), np.zeros(3, np.float32)) == 0.0
+    assert not dY.any()
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "words"),
+    [
+        ([1, 2], ValueError, r"weights must have shape \(3,\), a weight for each row, got \(2,\)"),
+        (1.0, ValueError, r"weights must have shape \(3,\)"),
+        ([[1], [1], [1]], ValueError, r"got \(3, 1\)"),
+        ([1, -1, 1], ValueError, r"weights must be at least 0, but weights\[1\] is -1"),
+        ([1, np.nan, 1], ValueError, r"weights must be finite, but weights\[1\] is nan"),
+        ([0, 0, 0], ValueError, "weights must have a sum above 0 and finite, got 0"),
+        (["a", "b", "c"], TypeError, "weights must hold real numbers"),
+    ],
+)
+def test_wrong_weights(weights, error, words):
+    with pytest.raises(error, match=words):
+        nn.mse(np.zeros((3, 1)), [1, 2, 3], weights)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_gradient_is_the_derivative(loss, weighted):
     rng = np.random.default_rng(1)
     Y = rng.standard_normal((3, 4))
-    targets = [0, 3, 1] if loss is nn.softmax_cross_entropy else rng.standard_normal((3, 4))
-    _, dY = loss(Y, targets)
+    weights = [0.5, 2.0, 1.0] if weighted else None
+    targets = some_targets(loss, rng, 3, 4)
+    _, dY = loss(Y, targets, weights)
     for place in np.ndindex(Y.shape):
         step = np.zeros_like(Y)
         step[place] = 1e-3
-        values = [loss(Y + multiple * step, targets)[0] for multiple in (-2, -1, 1, 2)]
+        values = [loss(Y + multiple * step, targets, weights)[0] for multiple in (-2, -1, 1, 2)]
         difference = (8 * (values[2] - values[1]) - (values[3] - values[0])) / 12e-3
         assert difference == pytest.approx(dY[place], rel=1e-9, abs=1e-12)
 
@@ -89,6 +184,20 @@ def test_wrong_real_targets():
         nn.mse(np.zeros((2, 1)), [1, np.nan])
     with pytest.raises(ValueError, match="Y must have shape"):
         nn.mse(np.zeros(3), [1, 2, 3])
+    for wrong in (-0.5, 2):
+        with pytest.raises(ValueError, match=rf"\[0, 1\], but the target of row 1, output 0 is {wrong}"):
+            nn.binary_cross_entropy(np.zeros((2, 1)), [1, wrong])
+    with pytest.raises(ValueError, match=r"shape of the outputs, \(2, 3\), got \(2,\)"):
+        nn.binary_cross_entropy(np.zeros((2, 3)), [1, 0])
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_a_loss_never_warns(loss):
+    targets = [0] if loss is nn.softmax_cross_entropy else [[1.0, 0.0]]
+    with np.errstate(all="raise"):
+        for Y in ([[np.inf, 0]], [[np.nan, 1]], [[3e38, -3e38]], [[1e-40, -1e-40]]):
+            loss(np.float32(Y), targets)
+            loss(np.float32(Y), targets, [1e-40])
 
 
 # Optimisers
@@ -179,6 +288,28 @@ def test_state_stays_with_the_parameters():
 def test_wrong_optimizers(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_config_makes_an_equal_optimizer(name):
+    config = OPTIMIZERS[name]().config()
+    again = nn.optimizers.from_config(json.loads(json.dumps(config)))
+    assert again.config() == config and repr(again) == repr(OPTIMIZERS[name]())
+
+
+@pytest.mark.parametrize(
+    ("config", "error", "words"),
+    [
+        ("adam", TypeError, r"the config of the optimizer must be a dict, got 'adam' \(str\)"),
+        ({"learning_rate": 1}, ValueError, "must have a 'name', got the keys 'learning_rate'"),
+        ({"name": "lion"}, ValueError, "optimizer name must be one of 'sgd', .*; got 'lion'"),
+        ({"name": "sgd", "beta_1": 0.9}, ValueError, "'sgd' takes 'learning_rate', 'momentum'.*; got 'beta_1'"),
+        ({"name": "sgd", "learning_rate": -1}, ValueError, "learning_rate must be above 0"),
+    ],
+)
+def test_wrong_configs(config, error, words):
+    with pytest.raises(error, match=words):
+        nn.optimizers.from_config(config)
 
 
 def test_names_say_the_settings():

@@ -264,9 +264,9 @@ def test_allocations_would_be_seen():
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
-        ({"loss": "hinge"}, ValueError, "loss must be one of 'softmax_cross_entropy', 'mse'; got 'hinge'"),
+        ({"loss": "hinge"}, ValueError, "loss must be one of 'softmax_cross_entropy', .*'mse'; got 'hinge'"),
         ({"optimizer": "lion"}, ValueError, "optimizer must be one of 'sgd', 'adam'; got 'lion'"),
-        ({"optimizer": nn.SGD}, ValueError, "optimizer must be one of"),
+        ({"optimizer": nn.SGD}, TypeError, r"optimizer must be an Optimizer, got the class: write nn.SGD\(\)"),
         ({"epochs": 0}, ValueError, "epochs must be at least 1, got 0"),
         ({"epochs": 1.5}, TypeError, "epochs must be an integer, got 1.5"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),

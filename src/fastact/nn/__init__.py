@@ -15,10 +15,11 @@ Examples
 True
 """
 
+from fastact.nn import initializers, losses, optimizers
 from fastact.nn.gradient_check import check_gradients
 from fastact.nn.initializers import glorot_normal, glorot_uniform, he_normal, he_uniform
 from fastact.nn.layers import Dense, Parameter
-from fastact.nn.losses import Loss, mse, softmax_cross_entropy
+from fastact.nn.losses import Loss, binary_cross_entropy, mse, softmax_cross_entropy
 from fastact.nn.model import History, Sequential
 from fastact.nn.optimizers import SGD, Adam, Optimizer
 
@@ -31,11 +32,15 @@ __all__ = [
     "Optimizer",
     "Parameter",
     "Sequential",
+    "binary_cross_entropy",
     "check_gradients",
     "glorot_normal",
     "glorot_uniform",
     "he_normal",
     "he_uniform",
+    "initializers",
+    "losses",
     "mse",
+    "optimizers",
     "softmax_cross_entropy",
 ]

@@ -1,8 +1,10 @@
 """Checks of arguments: every error names the argument, what came and what was wanted."""
 
+import inspect
 import math
 import numbers
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,22 @@ def choose(argument, name, table):
     except (KeyError, TypeError):
         names = ", ".join(repr(known) for known in table)
         raise ValueError(f"{argument} must be one of {names}; got {name!r}") from None
+
+
+def configured(what, config, table):
+    """Return ``table[config["name"]]`` called with the rest of ``config`` as its arguments."""
+    if not isinstance(config, Mapping):
+        raise TypeError(f"the config of the {what} must be a dict, got {config!r} ({type(config).__name__})")
+    if "name" not in config:
+        raise ValueError(f"the config of the {what} must have a 'name', got the keys {', '.join(map(repr, config))}")
+    made = choose(f"{what} name", config["name"], table)
+    known = list(inspect.signature(made).parameters)
+    settings = {key: value for key, value in config.items() if key != "name"}
+    for key in settings:
+        if key not in known:
+            wanted = ", ".join(map(repr, known))
+            raise ValueError(f"{what} {config['name']!r} takes {wanted}; got {key!r}")
+    return made(**settings)
 
 
 def integer(argument: str, value: object, least: int = 1) -> int:
@@ -76,6 +94,23 @@ def real_matrix(argument: str, values: ArrayLike, columns: int) -> NDArray[Any]:
         elif array.ndim == 1 and columns == 1:
             hint = f"; for a single column pass {argument}[:, np.newaxis]"
         raise ValueError(f"{argument} must have shape (rows, {columns}), got {array.shape}{hint}")
+    return array
+
+
+@np.errstate(all="ignore")
+def row_weights(argument: str, values: ArrayLike, rows: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return ``values`` as a new array of shape (``rows``,) and type ``dtype``: at least 0, and not all 0."""
+    array = real_array(argument, values)
+    if array.shape != (rows,):
+        raise ValueError(f"{argument} must have shape ({rows},), a weight for each row, got {array.shape}")
+    finite(argument, array, dtype)
+    if (array < 0).any():
+        row = int(np.argmax(array < 0))
+        raise ValueError(f"{argument} must be at least 0, but {argument}[{row}] is {array[row]}")
+    array = array.astype(dtype)
+    total = float(np.sum(array, dtype=np.float64))
+    if rows and not 0.0 < total < math.inf:
+        raise ValueError(f"{argument} must have a sum above 0 and finite, got {total:g}")
     return array
 
 

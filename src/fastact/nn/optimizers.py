@@ -5,9 +5,10 @@ its formula, in place. `Optimizer` cuts every parameter into blocks that fit int
 `_update` block by block, so that the intermediate results of a formula do not travel through main memory.
 """
 
+import inspect
 import math
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,6 +25,8 @@ BLOCK = 16384
 class Optimizer:
     """What the optimisers have in common.
 
+    An optimiser keeps every argument of its constructor as an attribute of the same name.
+
     Parameters
     ----------
     learning_rate : float
@@ -31,6 +34,8 @@ class Optimizer:
 
     Attributes
     ----------
+    name : str
+        The name that ``optimizer=`` takes.
     learning_rate : float
         May be changed between steps.
     slots : tuple of str
@@ -41,6 +46,7 @@ class Optimizer:
         Steps taken on the present parameters.
     """
 
+    name: str
     slots: tuple[str, ...] = ()
 
     def __init__(self, learning_rate: Real) -> None:
@@ -49,6 +55,17 @@ class Optimizer:
         self.steps = 0
         self._parameters: list[Parameter] = []
         self._blocks: list[tuple[Floats, ...]] = []
+
+    def config(self) -> dict[str, Any]:
+        """Return the name and the arguments of the constructor, as JSON can hold them; `from_config` reads them.
+
+        Examples
+        --------
+        >>> from fastact import nn
+        >>> nn.SGD(0.1, momentum=0.9).config()
+        {'name': 'sgd', 'learning_rate': 0.1, 'momentum': 0.9}
+        """
+        return {"name": self.name} | {argument: getattr(self, argument) for argument in _arguments(type(self))}
 
     def step(self, parameters: Sequence[Parameter]) -> None:
         """Change every parameter in place by one step.
@@ -95,6 +112,20 @@ class Optimizer:
         """Change the block ``w``, given its gradient ``g``, its slots and a spare array; all flat, of one length."""
         raise NotImplementedError
 
+    def __repr__(self):
+        settings = []
+        for argument, default in _arguments(type(self)).items():
+            value = getattr(self, argument)
+            if value or value != default:  # what is off by default and off need not be said
+                settings.append(f"{argument}={format(value, 'g') if type(value) is float else value}")
+        return f"{type(self).__name__}({', '.join(settings)})"
+
+
+def _arguments(optimizer_class):
+    """Return the arguments of an optimiser's constructor and their defaults."""
+    parameters = inspect.signature(optimizer_class).parameters
+    return {name: parameter.default for name, parameter in parameters.items()}
+
 
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum if asked for.
@@ -135,6 +166,8 @@ class SGD(Optimizer):
     array([0.855, 2.145])
     """
 
+    name = "sgd"
+
     def __init__(self, learning_rate: Real = 0.01, momentum: Real = 0.0) -> None:
         super().__init__(learning_rate)
         self.momentum: float = _checks.number("momentum", momentum, below=1.0)
@@ -149,9 +182,6 @@ class SGD(Optimizer):
             direction += g
         np.multiply(direction, self.learning_rate, out=spare)
         w -= spare
-
-    def __repr__(self):
-        return f"SGD(learning_rate={self.learning_rate:g}, momentum={self.momentum:g})"
 
 
 class Adam(Optimizer):
@@ -191,6 +221,7 @@ class Adam(Optimizer):
     array([0.9, 2.1])
     """
 
+    name = "adam"
     slots = ("mean", "square")
 
     def __init__(
@@ -220,16 +251,36 @@ class Adam(Optimizer):
         spare *= self._rate
         w -= spare
 
-    def __repr__(self):
-        return (
-            f"Adam(learning_rate={self.learning_rate:g}, beta_1={self.beta_1:g}, beta_2={self.beta_2:g}, "
-            f"epsilon={self.epsilon:g})"
-        )
 
-
-OPTIMIZERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}
+OPTIMIZERS: dict[str, type[SGD] | type[Adam]] = {optimizer.name: optimizer for optimizer in (SGD, Adam)}
 
 
 def get(optimizer: OptimizerName | Optimizer) -> Optimizer:
     """Return a new optimiser with its default settings by name; an `Optimizer` is returned as it is."""
-    return optimizer if isinstance(optimizer, Optimizer) else _checks.choose("optimizer", optimizer, OPTIMIZERS)()
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    if isinstance(optimizer, type) and issubclass(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be an Optimizer, got the class: write nn.{optimizer.__name__}()")
+    return _checks.choose("optimizer", optimizer, OPTIMIZERS)()
+
+
+def from_config(config: Mapping[str, Any]) -> Optimizer:
+    """Return the optimiser that `Optimizer.config` describes, new: it has no state.
+
+    Parameters
+    ----------
+    config : mapping
+        "name", and any of the arguments of the constructor; the others take their defaults.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Not a mapping; the name is unknown; a key is no argument of this optimiser; a value is wrong.
+
+    Examples
+    --------
+    >>> from fastact import nn
+    >>> nn.optimizers.from_config({"name": "sgd", "learning_rate": 0.1, "momentum": 0.9})
+    SGD(learning_rate=0.1, momentum=0.9)
+    """
+    return _checks.configured("optimizer", config, OPTIMIZERS)
