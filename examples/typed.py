@@ -102,7 +102,7 @@ def network(X: NDArray[np.float64], labels: NDArray[np.int64]) -> None:
     assert_type(model.layers, list[nn.Dense])
     print(hidden.W.shape, hidden.b.dtype, float(np.abs(hidden.dW).max()), float(hidden.db[0]))
     hidden.b = [0.0] * 8  # converted to the layer's own array
-    model.summary()
+    print(model.summary())
 
 
 def by_hand(X: NDArray[np.float64], targets: NDArray[np.float64]) -> None:

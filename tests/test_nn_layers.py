@@ -325,14 +325,16 @@ def test_wrong_operands():
         model.layers[0].forward(np.ones((2, 5)))
 
 
-def test_repr_and_summary(capsys):
+def test_repr_and_summary():
     assert repr(nn.Dense(3, 2)) == "Dense(3, 2)"
     layer = nn.Dense(3, 2, "leaky_relu", 0.2, "he_normal", np.float64)
     assert repr(layer) == "Dense(3, 2, activation='leaky_relu', negative_slope=0.2, init='he_normal', dtype=float64)"
     model = network("relu", np.float32)
     assert repr(model).startswith("Sequential([\n    Dense(5, 7, activation='relu'),\n")
     assert model.parameter_count == 5 * 7 + 7 + 7 * 6 + 6 + 6 * 3 + 3
-    model.summary()
-    printed = capsys.readouterr().out
-    assert "Dense(7, 6, activation='relu')" in printed and "111 parameters, float32" in printed
+    header, *layers, total = model.summary().splitlines()
+    assert header.split() == ["layer", "output", "parameters", "bytes"]
+    assert [line.split()[-2:] for line in layers] == [["42", "168"], ["48", "192"], ["21", "84"]]
+    assert "1  Dense(7, 6, activation='relu')  (rows, 6) " in layers[1]
+    assert total.split() == ["total,", "float32", "111", "444"]
     assert [p.name for p in model.parameters()][:3] == ["layers[0].W", "layers[0].b", "layers[1].W"]

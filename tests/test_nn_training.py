@@ -8,7 +8,8 @@ import pytest
 
 import fastact
 from fastact import nn
-from fastact.nn.batches import Batches
+from fastact.nn.batches import Batches, Means
+from fastact.nn.data import DataReader
 
 ACTIVATIONS = ["sigmoid", "tanh", "relu", "leaky_relu"]
 CROSS_ENTROPY = {"loss": "softmax_cross_entropy"}
@@ -103,11 +104,13 @@ def test_seed_decides_the_training():
 
 def test_every_row_once_an_epoch_and_a_new_order_each():
     X = np.arange(10.0)[:, np.newaxis]
-    batches = Batches(X, np.float32, np.arange(10), np.intp, 4, np.random.default_rng(0))
+    batches = Batches(X, np.float32, np.arange(10), np.intp, 4, np.random.default_rng(0), np.arange(10))
     assert len(batches) == 3
     epochs = []
     for _ in range(3):
-        pairs = [(rows[:, 0].tolist(), labels.tolist()) for rows, labels in batches]
+        triples = [[array.ravel().tolist() for array in batch] for batch in batches]
+        assert all(labels == weights for _, labels, weights in triples)
+        pairs = [(rows, labels) for rows, labels, _ in triples]
         assert [len(rows) for rows, _ in pairs] == [4, 4, 2]
         assert all(rows == labels for rows, labels in pairs)
         epochs.append([row for rows, _ in pairs for row in rows])
@@ -205,7 +208,7 @@ def test_progress_is_lines_in_a_log(capsys):
 
 # No allocation
 
-@pytest.mark.parametrize("layout", ["float32", "float64", "int16", "fortran"])
+@pytest.mark.parametrize("layout", ["float32", "float64", "int16", "fortran", "weighted"])
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("loss", ["softmax_cross_entropy", "mse"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
@@ -213,21 +216,23 @@ def test_progress_is_lines_in_a_log(capsys):
 def test_a_step_allocates_no_array(activation, optimizer, loss, shuffle, layout):
     activation, _, negative = activation.partition(" ")
     rng = np.random.default_rng(0)
-    X = (100 * rng.standard_normal((300, 320))).astype("float32" if layout == "fortran" else layout)
+    X = (100 * rng.standard_normal((300, 320))).astype(layout if layout in ("float64", "int16") else "float32")
     X = np.asfortranarray(X) if layout == "fortran" else X
     y = rng.integers(0, 10, 300) if loss == "softmax_cross_entropy" else rng.standard_normal((300, 10))
+    sample_weight = rng.random(300) if layout == "weighted" else None
     slope = -0.1 if negative else 0.01
     hidden = [nn.Dense(320, 320, activation, slope) for _ in range(2)]
     model = nn.Sequential([*hidden, nn.Dense(320, 10)], seed=0)
     loss, optimizer = nn.losses.get(loss), nn.optimizers.get(optimizer)
     optimizer.learning_rate = 1e-6
-    targets = loss.prepare("y", y, 300, 10, model.dtype)
-    batches = model._batches(X, targets, loss, 128, np.random.default_rng(0) if shuffle else None)
-    parameters = model.parameters()
+    rng = np.random.default_rng(0) if shuffle else None
+    batches = DataReader(model, loss).batches(X, y, sample_weight, 128, rng)
+    parameters, means = model.parameters(), Means(loss.metric)
 
     def epoch():
-        for X_batch, y_batch in batches:  # the last has 44 rows
-            model._train_step(X_batch, y_batch, loss, optimizer, parameters)
+        for X_batch, y_batch, weights in batches:  # the last has 44 rows
+            value, right = model._train_step(X_batch, y_batch, loss, optimizer, parameters, weights)
+            means.add(value, right, len(X_batch), weights)
 
     epoch()
     kept, peak = allocated(epoch)
@@ -278,7 +283,8 @@ def test_allocations_would_be_seen():
         ({"X": np.full((50, 4), np.inf)}, ValueError, "X must be finite"),
         ({"y": np.zeros(50)}, TypeError, "y must hold integer labels, got dtype float64"),
         ({"y": np.arange(50)}, ValueError, r"y must hold labels from 0 to 2 .* y\[3\] is 3"),
-        ({"validation_data": 3}, ValueError, r"validation_data must be a pair \(X, y\), got int"),
+        ({"validation_data": 3}, ValueError, r"validation_data must be an iterable of batches .*, got int"),
+        ({"validation_data": ([], [], [], [])}, ValueError, r"validation_data must be \(X, y\), .* got a tuple of 4"),
         ({"validation_data": (np.ones((2, 3)), [0, 1])}, ValueError, r"validation_data\[0\] must have shape"),
         ({"validation_data": (np.ones((2, 4)), [0, 7])}, ValueError, r"validation_data\[1\] must hold labels"),
     ],

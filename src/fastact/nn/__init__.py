@@ -16,17 +16,23 @@ True
 """
 
 from fastact.nn import initializers, losses, optimizers
+from fastact.nn.callbacks import Callback, Checkpoint, EarlyStopping
 from fastact.nn.gradient_check import check_gradients
+from fastact.nn.history import History
 from fastact.nn.initializers import glorot_normal, glorot_uniform, he_normal, he_uniform
 from fastact.nn.layers import Dense, Parameter
 from fastact.nn.losses import Loss, binary_cross_entropy, mse, softmax_cross_entropy
-from fastact.nn.model import History, Sequential
+from fastact.nn.model import Sequential
 from fastact.nn.optimizers import SGD, Adam, Optimizer
+from fastact.nn.storage import load
 
 __all__ = [
     "SGD",
     "Adam",
+    "Callback",
+    "Checkpoint",
     "Dense",
+    "EarlyStopping",
     "History",
     "Loss",
     "Optimizer",
@@ -39,6 +45,7 @@ __all__ = [
     "he_normal",
     "he_uniform",
     "initializers",
+    "load",
     "losses",
     "mse",
     "optimizers",

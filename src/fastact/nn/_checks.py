@@ -1,5 +1,6 @@
 """Checks of arguments: every error names the argument, what came and what was wanted."""
 
+import importlib
 import inspect
 import math
 import numbers
@@ -131,3 +132,12 @@ def finite(argument, array, dtype):
         where = f"{argument}[{', '.join(str(index) for index in place)}]"
         wanted = f"fit into {np.dtype(dtype)}" if np.isfinite(value) else "be finite"
         raise ValueError(f"{argument} must {wanted}, but {where} is {value}")
+
+
+def extra(module: str, name: str) -> Any:
+    """Return a module that fastact does not depend on; without it the error says what to install."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(f'this needs {module}, which cannot be imported ({error}): pip install "fastact[{name}]"'
+                          ) from error

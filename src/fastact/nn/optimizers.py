@@ -80,10 +80,27 @@ class Optimizer:
         """
         if not self._knows(parameters):
             self._start(parameters)
+        elif not self._blocks:  # of a copied optimiser
+            self._cut_blocks(parameters)
         self.steps += 1
         self._begin_step()
         for block in self._blocks:
             self._update(*block)
+
+    def restore(self, parameters: Sequence[Parameter], state: Mapping[str, Sequence[Floats]], steps: int) -> None:
+        """Go on with these parameters after ``steps`` steps, with a copy of what `state` was then."""
+        if state.keys() != set(self.slots):
+            wanted, found = (", ".join(sorted(names)) or "nothing" for names in (self.slots, state))
+            raise ValueError(f"state must hold {wanted}, got {found}")
+        self._start(parameters)
+        for slot, arrays in state.items():
+            for mine, saved in zip(self.state[slot], arrays, strict=True):
+                mine[...] = saved
+        self.steps = steps
+
+    def __getstate__(self):
+        """Leave out the blocks: copies of views would be arrays of their own."""
+        return vars(self) | {"_blocks": []}
 
     def _knows(self, parameters):
         return len(parameters) == len(self._parameters) and all(
@@ -95,6 +112,10 @@ class Optimizer:
         self._parameters = []  # until all is there: memory may run out
         self.steps = 0
         self.state = {slot: [np.zeros_like(p.value) for p in parameters] for slot in self.slots}
+        self._cut_blocks(parameters)
+        self._parameters = list(parameters)
+
+    def _cut_blocks(self, parameters):
         self._blocks = []
         for index, parameter in enumerate(parameters):
             arrays = [parameter.value, parameter.gradient, *(self.state[slot][index] for slot in self.slots)]
@@ -103,7 +124,6 @@ class Optimizer:
             for start in range(0, flat[0].size, BLOCK):
                 cut = [array[start : start + BLOCK] for array in flat]
                 self._blocks.append((*cut, spare[: cut[0].size]))
-        self._parameters = list(parameters)
 
     def _begin_step(self):
         """Compute what is the same for all blocks of a step."""
