@@ -15,22 +15,25 @@ Examples
 True
 """
 
-from fastact.nn import initializers, losses, optimizers
+from fastact.nn import initializers, losses, optimizers, schedules
 from fastact.nn.gradient_check import check_gradients
 from fastact.nn.initializers import glorot_normal, glorot_uniform, he_normal, he_uniform
 from fastact.nn.layers import Dense, Parameter
 from fastact.nn.losses import Loss, binary_cross_entropy, mse, softmax_cross_entropy
 from fastact.nn.model import History, Sequential
-from fastact.nn.optimizers import SGD, Adam, Optimizer
+from fastact.nn.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
 
 __all__ = [
     "SGD",
+    "AdaGrad",
     "Adam",
+    "AdamW",
     "Dense",
     "History",
     "Loss",
     "Optimizer",
     "Parameter",
+    "RMSProp",
     "Sequential",
     "binary_cross_entropy",
     "check_gradients",
@@ -42,5 +45,6 @@ __all__ = [
     "losses",
     "mse",
     "optimizers",
+    "schedules",
     "softmax_cross_entropy",
 ]
