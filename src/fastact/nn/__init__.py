@@ -15,7 +15,7 @@ Examples
 True
 """
 
-from fastact.nn import initializers, losses, optimizers
+from fastact.nn import initializers, losses, optimizers, schedules
 from fastact.nn.callbacks import Callback, Checkpoint, EarlyStopping
 from fastact.nn.gradient_check import check_gradients
 from fastact.nn.history import History
@@ -23,12 +23,14 @@ from fastact.nn.initializers import glorot_normal, glorot_uniform, he_normal, he
 from fastact.nn.layers import Dense, Parameter
 from fastact.nn.losses import Loss, binary_cross_entropy, mse, softmax_cross_entropy
 from fastact.nn.model import Sequential
-from fastact.nn.optimizers import SGD, Adam, Optimizer
+from fastact.nn.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
 from fastact.nn.storage import load
 
 __all__ = [
     "SGD",
+    "AdaGrad",
     "Adam",
+    "AdamW",
     "Callback",
     "Checkpoint",
     "Dense",
@@ -37,6 +39,7 @@ __all__ = [
     "Loss",
     "Optimizer",
     "Parameter",
+    "RMSProp",
     "Sequential",
     "binary_cross_entropy",
     "check_gradients",
@@ -49,5 +52,6 @@ __all__ = [
     "losses",
     "mse",
     "optimizers",
+    "schedules",
     "softmax_cross_entropy",
 ]

@@ -1,11 +1,9 @@
 """Checks of arguments: every error names the argument, what came and what was wanted."""
 
 import importlib
-import inspect
 import math
 import numbers
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,22 +17,6 @@ def choose(argument, name, table):
     except (KeyError, TypeError):
         names = ", ".join(repr(known) for known in table)
         raise ValueError(f"{argument} must be one of {names}; got {name!r}") from None
-
-
-def configured(what, config, table):
-    """Return ``table[config["name"]]`` called with the rest of ``config`` as its arguments."""
-    if not isinstance(config, Mapping):
-        raise TypeError(f"the config of the {what} must be a dict, got {config!r} ({type(config).__name__})")
-    if "name" not in config:
-        raise ValueError(f"the config of the {what} must have a 'name', got the keys {', '.join(map(repr, config))}")
-    made = choose(f"{what} name", config["name"], table)
-    known = list(inspect.signature(made).parameters)
-    settings = {key: value for key, value in config.items() if key != "name"}
-    for key in settings:
-        if key not in known:
-            wanted = ", ".join(map(repr, known))
-            raise ValueError(f"{what} {config['name']!r} takes {wanted}; got {key!r}")
-    return made(**settings)
 
 
 def integer(argument: str, value: object, least: int = 1) -> int:
@@ -61,6 +43,13 @@ def number(argument, value, least=0.0, below=math.inf, positive=False):
         limit = f" and below {below:g}" if math.isfinite(below) else " and finite"
         raise ValueError(f"{argument} must be {relation} {least:g}{limit}, got {value}")
     return found
+
+
+def boolean(argument: str, value: object) -> bool:
+    """Return ``value``, which must be True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{argument} must be True or False, got {value!r} ({type(value).__name__})")
+    return bool(value)
 
 
 def float_type(dtype):

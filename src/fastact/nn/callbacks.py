@@ -227,6 +227,10 @@ class Checkpoint(_Monitor):
         _checks.extra("safetensors", "save")
         self._callbacks: list[Callback] = []
 
+    def on_fit_begin(self, model: fastact.nn.Sequential) -> None:
+        super().on_fit_begin(model)
+        storage.config_of(model.optimizer)  # rather now than after an epoch
+
     def on_epoch_end(self, model: fastact.nn.Sequential, epoch: int, history: History) -> None:
         due = epoch % self.every_epochs == 0 or model.stop_training
         if due and (not self.save_best_only or self._improved(history)):

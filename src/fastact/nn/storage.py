@@ -78,7 +78,17 @@ def _describe_optimizer(model, tensors):
     trained = optimizer._knows(model.parameters())  # or it has gone on to another model since
     slots = optimizer.state if trained else {}
     tensors |= {f"optimizer.{slot}.{i}": array for slot, arrays in slots.items() for i, array in enumerate(arrays)}
-    return {"config": optimizer.config(), "steps": optimizer.steps if trained else 0, "slots": list(slots)}
+    return {"config": config_of(optimizer), "steps": optimizer.steps if trained else 0, "slots": list(slots)}
+
+
+def config_of(optimizer: Optimizer) -> dict[str, Any]:
+    """Return the settings of an optimiser, which must be one that a file can name."""
+    if type(optimizer) not in optimizers.OPTIMIZERS.values():
+        raise TypeError(
+            f"optimizer must be one of fastact's to be saved, got {type(optimizer).__name__}; "
+            "with model.optimizer = None the rest can be"
+        )
+    return optimizer.config()
 
 
 def _describe_callback(index, callback, tensors):
