@@ -19,13 +19,16 @@ def check_place(path: str | os.PathLike[str]) -> str:
 def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
     """Yield the name of a file to write, beside ``path``; it takes the place of ``path`` once the block has ended well.
 
-    Where the block fails, or the process dies, what was at ``path`` stays as it was.
+    Where the block fails, or the process dies, what was at ``path`` stays as it was. The new file has its permissions.
     """
     path = check_place(path)
     folder, name = os.path.split(path)
     spare = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.part")
     try:
+        with open(spare, "xb"):
+            mode = os.stat(path if os.path.exists(path) else spare).st_mode
         yield spare
+        os.chmod(spare, mode)  # safetensors' files are the user's alone
         _to_disk(spare)
         os.replace(spare, path)
     except BaseException:

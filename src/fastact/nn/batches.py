@@ -81,7 +81,7 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         if self._rng is not None:
-            self._order[:] = np.arange(self._rows)  # so that an order depends on the generator's state alone
+            self._order.sort()  # so that an order depends on the generator's state alone
             self._rng.shuffle(self._order)
         for start in range(0, self._rows, self._batch_size):
             stop = min(start + self._batch_size, self._rows)

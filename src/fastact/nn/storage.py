@@ -1,7 +1,7 @@
 """Models in files: safetensors, which holds arrays and text and can run no code.
 
-All that is not an array is JSON in the file's metadata, under `KEY`; `CHECKSUM` beside it is the CRC-32 of that text
-and of all arrays, which tells a damaged file. The arrays are called ``layers.0.W``, ``layers.0.b``,
+All that is not an array is JSON in the file's metadata, under `KEY`, after the CRC-32 of that text and of all arrays,
+which tells a damaged file. The arrays are called ``layers.0.W``, ``layers.0.b``,
 ``layers.0.negative_slope`` (one slope a unit), ``optimizer.velocity.0`` (an optimiser's slot, by the number of the
 parameter) and ``callbacks.0.weights.0``.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import fastact.nn  # of which this module is a part
 
 VERSION = 1
-KEY, CHECKSUM = "fastact.nn", "crc32"
+KEY = "fastact.nn"
 
 
 def save(
@@ -54,7 +54,7 @@ def save(
     }
     text = json.dumps(document)
     with replacing(path) as spare:
-        safetensors.save_file(tensors, spare, {KEY: text, CHECKSUM: _checksum(text, tensors)})
+        safetensors.save_file(tensors, spare, {KEY: f"{_checksum(text, tensors)} {text}"})
 
 
 def _describe_layer(index, layer, tensors):
@@ -203,7 +203,8 @@ def _traits(layer):
 def read(path: str | os.PathLike[str]) -> Stored:
     """Read a file whole, and check it."""
     path = os.fsdecode(path)
-    text, checksum, tensors = _read_file(path)
+    metadata, tensors = _read_file(path)
+    checksum, _, text = metadata.partition(" ")
     try:
         document = json.loads(text)
         version = document["version"]
@@ -223,7 +224,7 @@ def read(path: str | os.PathLike[str]) -> Stored:
 
 
 def _read_file(path):
-    """Return the text, the checksum and the arrays."""
+    """Return the metadata and the arrays."""
     safetensors = _checks.extra("safetensors", "save")
     if os.path.isdir(path):
         raise IsADirectoryError(f"path must be a file's, but {path} is a folder")
@@ -233,7 +234,7 @@ def _read_file(path):
             if KEY not in metadata:
                 found = f"metadata {sorted(metadata)}" if metadata else "no metadata"
                 raise ValueError(f"{path} is a safetensors file of another program: it has {found}, wanted {KEY!r}")
-            return metadata[KEY], metadata.get(CHECKSUM), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return metadata[KEY], {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except safetensors.SafetensorError as error:
         raise ValueError(f"{path} is no safetensors file, or is cut short: {error}") from None
 
