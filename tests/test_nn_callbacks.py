@@ -181,7 +181,7 @@ def test_history_plots(pyplot, tmp_path):
         assert validation.get_ydata().tolist() == history[f"val_{name}"]
         assert [text.get_text() for text in panel.get_legend().get_texts()] == ["training", "validation"]
         assert panel.get_xlabel() == "epoch" and panel.get_yscale() == scale
-        assert all(tick == int(tick) for tick in panel.get_xticks())
+        assert all(tick == int(tick) for tick in panel.get_xticks()) and panel.get_xlim() == (0.5, 3.5)
     panels[0].figure.savefig(tmp_path / "history.png")
 
 

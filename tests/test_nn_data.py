@@ -289,6 +289,8 @@ def test_steps_per_epoch_take_the_next_batches_of_a_generator():
         ([np.ones((2, 4))], {}, ValueError, r"X must give tuples \(X, y\) .* but item 1 is a ndarray"),
         ([(np.ones((2, 4)),)], {}, ValueError, r"X must give tuples \(X, y\) .* but item 1 is a tuple of 1"),
         (np.ones((2, 4)), {}, ValueError, "X must be an iterable of batches where .* got ndarray, and y is None"),
+        ([[0, 0, 0, 0], [1, 1, 1, 1]], {}, ValueError, r"X must give tuples \(X, y\) .* but item 1 is a list of 4"),
+        ([[0, 0], [1, 1]], {}, ValueError, r"X must give tuples \(X, y\) .* but item 1 is a list of 2"),
         (3, {}, ValueError, "X must be an iterable of batches where .* got int, and y is None"),
         ([(np.ones((2, 4)), [0, 1])], {"sample_weight": [1, 1]}, ValueError, "sample_weight must be None with an"),
         ([(np.ones((2, 4)), [0, 1])], {"class_weight": "balanced"}, ValueError, "class_weight must be a dict with an"),

@@ -1,8 +1,10 @@
 """fastact.nn in files: saved models, checkpoints and runs that resume from them, to the bit."""
 
+import copy
 import errno
 import json
 import os
+import pickle
 import signal
 import stat
 import subprocess
@@ -66,6 +68,20 @@ def test_a_loaded_model_goes_on_as_the_saved_one(make, dtype, tmp_path):
     assert twin.evaluate(X, y) == model.evaluate(X, y)
     for each in (model, twin):
         each.fit(X, y, **options, optimizer=each.optimizer, epochs=2)
+    assert state(twin) == state(model)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+@pytest.mark.parametrize("make", OPTIMIZERS, ids=lambda make: repr(make()))
+def test_a_copy_goes_on_as_the_model(make, copied):
+    X, y = data()
+    model = network()
+    model.fit(X, y, **CROSS_ENTROPY, optimizer=make())
+    twin = copied(model)
+    before = state(model)
+    twin.fit(X, y, **CROSS_ENTROPY, optimizer=twin.optimizer)
+    assert state(model) == before
+    model.fit(X, y, **CROSS_ENTROPY, optimizer=model.optimizer)
     assert state(twin) == state(model)
 
 

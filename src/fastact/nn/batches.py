@@ -3,6 +3,7 @@
 from __future__ import annotations  # np.random, which NumPy loads when it is first named, stands in them
 
 import itertools
+import numbers
 from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any
 
@@ -139,11 +140,12 @@ class BatchStream:
 
     def _arrays(self, number, batch):
         """Return X, y and sample_weight (or None)."""
-        if not (isinstance(batch, tuple | list) and len(batch) in (2, 3)):
+        arrays = isinstance(batch, tuple | list) and not any(isinstance(item, numbers.Number) for item in batch)
+        if not (arrays and len(batch) in (2, 3)):
             length = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
             raise ValueError(
-                f"{self._argument} must give tuples (X, y) or (X, y, sample_weight) where there is no y, "
-                f"but item {number} is a {type(batch).__name__}{length}"
+                f"{self._argument} must give tuples (X, y) or (X, y, sample_weight) of arrays where it does not come "
+                f"with a y, but item {number} is a {type(batch).__name__}{length}"
             )
         return batch if len(batch) == 3 else (*batch, None)
 

@@ -83,7 +83,6 @@ class History(dict[str, list[float]]):
         """
         _checks.extra("matplotlib", "plot")
         from matplotlib import pyplot
-        from matplotlib.ticker import MaxNLocator
 
         if not self.epochs:
             raise ValueError("there is nothing to plot: the history has no finished epoch")
@@ -99,10 +98,11 @@ class History(dict[str, list[float]]):
             raise ValueError(f"ax must hold one axes for each of {', '.join(panels)}, got {len(axes)}")
         for panel, axis in zip(panels, axes, strict=True):
             self._draw(panel, axis)
-            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         return axes
 
-    def _draw(self, panel: str, axis: Any) -> None:
+    def _draw(self, panel, axis):
+        from matplotlib.ticker import LogLocator, MaxNLocator
+
         epochs = range(1, self.epochs + 1)
         lines = {"training": self[panel], "validation": self.get(f"val_{panel}")}
         for label, values in lines.items():
@@ -111,6 +111,11 @@ class History(dict[str, list[float]]):
         values = [value for line in lines.values() if line is not None for value in line]
         if panel == "loss" and min(values) > 0.0 and max(values) > LOG_FROM * min(values):
             axis.set_yscale("log")
+            axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axis.yaxis.set_major_formatter("{x:g}")
+            axis.yaxis.set_minor_formatter("")
+        axis.set_xlim(0.5, self.epochs + 0.5)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axis.set_xlabel("epoch")
         axis.set_ylabel(panel)
         axis.grid(alpha=0.3)

@@ -329,6 +329,7 @@ class Sequential:
             callback.on_fit_begin(self)
         if stored is not None:
             stored.restore(self, callbacks)
+            del stored  # which is a second model
         history = self.history
         total = (epochs - history.epochs) * len(batches)
         with np.errstate(all="ignore"), Progress(total, "fit", bool(progress)) as bar, self._whole:
@@ -406,7 +407,7 @@ class Sequential:
         X, y, sample_weight : array_like, or X an iterable of batches
             As `fit` takes them.
         loss : str or nn.Loss, optional
-            The default is the loss of the last `fit`.
+            The default is the loss of the last training.
         batch_size : int, optional
             Rows that go through the network at a time.
 
