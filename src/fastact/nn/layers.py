@@ -323,6 +323,10 @@ class Dense:
         if array.ndim != 2 or array.shape[1] != columns:
             raise ValueError(f"{argument} must have shape (rows, {columns}), got {array.shape}")
 
+    def __getstate__(self):
+        """Leave the arrays of the last pass out of copies and pickles: a copy has buffers of its own."""
+        return {**vars(self), "_X": None, "_Y": None, "_Z": None, "_buffers": Buffers()}
+
     def __repr__(self):
         settings = [str(self.in_features), str(self.out_features)]
         if self.activation is not None:
