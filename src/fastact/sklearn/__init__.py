@@ -1,8 +1,8 @@
 """scikit-learn on fastact: multi-layer perceptrons of its interface, and its own MLPs on fastact's kernels.
 
-`MLPClassifier` and `MLPRegressor` take the parameters of scikit-learn's own and go where scikit-learn's estimators go:
-pipelines, grid searches, cross-validation, pickles. `patched`, or `patch` and `unpatch`, leave scikit-learn's classes as
-they are and only let them compute their activations with fastact.
+`MLPClassifier` and `MLPRegressor` take the parameters of scikit-learn's own and go where its estimators go: pipelines,
+grid searches, cross-validation, pickles. `patched`, or `patch` and `unpatch`, leave scikit-learn's classes as they are
+and only let them compute their activations with fastact.
 
 Needs scikit-learn 1.6 or newer: ``pip install "fastact[sklearn]"``.
 
@@ -20,11 +20,10 @@ True
 """
 
 try:
-    from sklearn.utils.validation import validate_data as _newest  # of what is used here; scikit-learn 1.6 has it
+    from fastact.sklearn.estimators import MLPClassifier, MLPRegressor
+    from fastact.sklearn.patching import patch, patched, unpatch
 except ImportError as error:
-    raise ImportError('fastact.sklearn needs scikit-learn 1.6 or newer: pip install "fastact[sklearn]"') from error
-
-from fastact.sklearn.estimators import MLPClassifier, MLPRegressor
-from fastact.sklearn.patching import patch, patched, unpatch
+    wanted = 'scikit-learn 1.6 or newer: pip install "fastact[sklearn]"'
+    raise ImportError(f"fastact.sklearn needs {wanted} ({error})") from error
 
 __all__ = ["MLPClassifier", "MLPRegressor", "patch", "patched", "unpatch"]

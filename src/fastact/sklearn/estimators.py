@@ -1,7 +1,7 @@
 """Multi-layer perceptrons as scikit-learn's estimators: its parameters, rules and attributes over `fastact.nn`.
 
-From the same ``random_state`` they start from the weights of scikit-learn's own, see the same batches, and take the same
-steps up to rounding; where they differ from it on purpose, a comment says why.
+From the same ``random_state`` they start from the weights of scikit-learn's own, see the same batches, and take the
+same steps up to rounding; where they differ on purpose, a comment says why.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import scipy.optimize
@@ -66,7 +66,7 @@ MEASURED = ("loss_", "loss_curve_", "best_loss_", "validation_scores_", "best_va
 
 
 class _Poisson(nn.Loss):
-    """Mean over all elements of exp(Y) - T - T (Y - log T), half the Poisson deviance, from the logarithm of the rate."""
+    """Half the Poisson deviance, from the logarithm of the rate: the mean of exp(Y) - T - T (Y - log T)."""
 
     name = "poisson"
 
@@ -108,7 +108,7 @@ class _MultilayerPerceptron(BaseEstimator):
     n_outputs_: int
     out_activation_: str
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "negative_slope": [Interval(Real, None, None, closed="neither")],
@@ -311,6 +311,8 @@ class _MultilayerPerceptron(BaseEstimator):
 
     def _make_optimizer(self):
         settings = {argument: getattr(self, name) for argument, name in SOLVERS[self.solver].items()}
+        if not self.momentum:  # without it there is no Nesterov's
+            settings.pop("nesterov", None)
         if self.solver == "adamw":
             settings["weight_decay"] = 0.0  # see _step
         return nn.optimizers.OPTIMIZERS[self.solver](self.learning_rate_init, **settings)
@@ -416,8 +418,8 @@ class _MultilayerPerceptron(BaseEstimator):
 
     def _stops(self):
         """Return whether training ends for want of progress; with learning_rate="adaptive" try a lower rate first."""
-        measure = "Validation score" if self.early_stopping else "Training loss"
-        message = f"{measure} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} consecutive epochs."
+        message = "Validation score" if self.early_stopping else "Training loss"
+        message += f" did not improve more than tol={self.tol:f} for {self.n_iter_no_change} consecutive epochs."
         adaptive = self.solver == "sgd" and self.learning_rate == "adaptive"
         stops = not adaptive or self._optimizer.learning_rate <= SMALLEST_RATE
         if not stops:
@@ -432,9 +434,9 @@ class _MultilayerPerceptron(BaseEstimator):
 
     def _set_rate(self, rate):
         """Change the learning rate. scikit-learn's velocity holds the rates of its steps, so it keeps its length."""
+        before, self._optimizer.learning_rate = self._optimizer.learning_rate, rate
         for velocity in self._optimizer.state.get("velocity", ()):
-            velocity *= self._optimizer.learning_rate / rate
-        self._optimizer.learning_rate = rate
+            velocity *= before / rate
 
     def _fit_lbfgs(self, X, targets, weights):
         parameters = self.network_.parameters()
@@ -480,11 +482,14 @@ class _MultilayerPerceptron(BaseEstimator):
 
     def _outputs(self, X):
         """Return the logits, in a new array."""
-        # copies of the layers have buffers of their own: several threads may predict at once
-        network = nn.Sequential([copy.copy(layer) for layer in self.network_.layers], seed=0)
+        network = self._network_to_use()
         if not sparse.issparse(X):
             return network.predict(X)
         return np.concatenate([network.predict(X[rows].toarray()) for rows in gen_batches(X.shape[0], 256)])
+
+    def _network_to_use(self):
+        """Return a network of the same weights and buffers of its own, so that several threads may predict at once."""
+        return nn.Sequential([copy.copy(layer) for layer in self.network_.layers], seed=0)
 
     def _takes_steps(self):
         if self.solver == "lbfgs":
@@ -493,19 +498,9 @@ class _MultilayerPerceptron(BaseEstimator):
 
     def __getstate__(self):
         state = super().__getstate__()
-        if "network_" in state:
-            state = {**state, "network_": nn.Sequential([copy.copy(layer) for layer in self.network_.layers], seed=0)}
-        if state.get("_optimizer") is not None:
-            optimizer = self._optimizer
-            state["_optimizer"] = optimizer.config(), optimizer.state, optimizer.steps
+        if "network_" in state:  # without the buffers
+            state = {**state, "network_": self._network_to_use()}
         return state
-
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        if vars(self).get("_optimizer") is not None:
-            config, arrays, steps = self._optimizer
-            self._optimizer = nn.optimizers.from_config(config)
-            self._optimizer.restore(self.network_.parameters(), arrays, steps)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -610,11 +605,11 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
     1.0
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **_MultilayerPerceptron._parameter_constraints,
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
     }
-    _target_checks: dict[str, Any] = {}
+    _target_checks: ClassVar[dict[str, Any]] = {}
 
     def __init__(
         self,
@@ -707,7 +702,7 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Matrix) -> NDArray[Any]:
-        """Return the likeliest class of each row, or in the multi-label case 1 for each label that is likelier than not.
+        """Return the likeliest class of each row, in the multi-label case 1 for each label that is likelier than not.
 
         Parameters
         ----------
@@ -777,11 +772,11 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
     True
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **_MultilayerPerceptron._parameter_constraints,
         "loss": [StrOptions({"squared_error", "poisson"})],
     }
-    _target_checks: dict[str, Any] = {"y_numeric": True}
+    _target_checks: ClassVar[dict[str, Any]] = {"y_numeric": True}
 
     def __init__(
         self,
