@@ -97,8 +97,8 @@ def assert_same(ours, theirs, X, rtol=1e-7):
     MLPClassifier(max_iter=100),
     MLPRegressor(max_iter=100),
     MLPClassifier(solver="lbfgs", alpha=1.0, max_iter=50),
-    MLPRegressor(solver="lbfgs"),
-    MLPClassifier(activation="leaky_relu", solver="sgd", learning_rate_init=0.1, class_weight="balanced"),
+    MLPRegressor(solver="lbfgs", max_iter=50),
+    MLPClassifier(activation="leaky_relu", solver="sgd", learning_rate_init=0.1),
     MLPRegressor(activation="leaky_relu", solver="adamw", learning_rate_init=0.02, max_iter=100),
 ])  # fmt: skip
 def test_checks_of_scikit_learn(estimator, check):
@@ -219,9 +219,8 @@ def test_warm_start_keeps_the_best_weights():
     X, y = CLASSES["binary"]
     classifier = MLPClassifier(**{**SAME, "max_iter": 60}, warm_start=True, early_stopping=True).fit(X, y)
     before = classifier.coefs_[0].copy()
-    worse = np.full(len(X), "bad")
-    worse[:100] = "good"  # so that no score is better than the one on the right labels
-    classifier.fit(X, worse)
+    random = np.where(np.arange(len(X)) % 2, "bad", "good")  # no score will be better than the one on true labels
+    classifier.fit(X, random)
     assert classifier.best_validation_score_ == max(classifier.validation_scores_[: -classifier.n_iter_])
     np.testing.assert_array_equal(classifier.coefs_[0], before)
 
@@ -316,10 +315,33 @@ def test_class_weight_is_a_sample_weight(weight):
     by_row = np.where(bad, rows["bad"], rows.get("good", 1.0))
     by_class = MLPClassifier(**SAME, class_weight=weight).fit(X, y)
     np.testing.assert_allclose(by_class.coefs_[0], MLPClassifier(**SAME).fit(X, y, by_row).coefs_[0], rtol=1e-9)
-    both = MLPClassifier(**SAME, class_weight=weight).fit(X, y, np.arange(1.0, len(X) + 1))
-    product = MLPClassifier(**SAME).fit(X, y, by_row * np.arange(1.0, len(X) + 1))
-    np.testing.assert_allclose(both.coefs_[0], product.coefs_[0], rtol=1e-9)
-    assert not np.allclose(by_class.coefs_[0], both.coefs_[0])
+    if weight != "balanced":
+        weights = np.arange(1.0, len(X) + 1)
+        product = MLPClassifier(**SAME, class_weight=weight).fit(X, y, weights)
+        wanted = MLPClassifier(**SAME).fit(X, y, by_row * weights)
+        np.testing.assert_allclose(product.coefs_[0], wanted.coefs_[0], rtol=1e-9)
+
+
+def test_balanced_classes_count_rows_by_their_weight(rng):
+    """A row of weight 2 is two rows, one of weight 0 none."""
+    X, y = IRIS
+    weights = rng.integers(0, 4, len(X))
+    settings = {**SAME, "batch_size": 500, "class_weight": "balanced"}
+    with pytest.warns(UserWarning, match="batch_size=500"):
+        repeated = MLPClassifier(**settings).fit(X.repeat(weights, axis=0), y.repeat(weights))
+        weighted = MLPClassifier(**settings).fit(X, y, weights)
+    np.testing.assert_allclose(weighted.coefs_[0], repeated.coefs_[0], rtol=1e-7, atol=1e-9)
+    without = np.where(y == 2, 0.0, 1.0)
+    assert np.isfinite(MLPClassifier(**settings | {"batch_size": 50}).fit(X, y, without).loss_)
+
+
+def test_class_weight_of_labels():
+    """One dict a label: a row has the product."""
+    X, y = CLASSES["multilabel"]
+    given = [{1: 2.0}, {0: 1.0, 1: 1.0}, {0: 0.5}, {0: 1.0, 1: 3.0}]
+    by_row = np.where(y[:, 0] == 1, 2.0, 1.0) * np.where(y[:, 2] == 0, 0.5, 1.0) * np.where(y[:, 3] == 1, 3.0, 1.0)
+    by_class = MLPClassifier(**SAME, class_weight=given).fit(X, y)
+    np.testing.assert_allclose(by_class.coefs_[0], MLPClassifier(**SAME).fit(X, y, by_row).coefs_[0], rtol=1e-9)
 
 
 def test_class_weight_in_partial_fit():
@@ -328,6 +350,7 @@ def test_class_weight_in_partial_fit():
     once = MLPClassifier(**SAME, class_weight=weights).partial_fit(X, y, classes=["bad", "good"])
     wanted = MLPClassifier(**SAME).partial_fit(X, y, np.where(y == "bad", 3.0, 1.0), classes=["bad", "good"])
     np.testing.assert_allclose(once.coefs_[0], wanted.coefs_[0], rtol=1e-9)
+    once.partial_fit(X[y == "good"], y[y == "good"])  # a class of the dict that is not in the rows
     with pytest.raises(ValueError, match="class_weight='balanced' is not possible in partial_fit"):
         MLPClassifier(class_weight="balanced").partial_fit(X, y, classes=["bad", "good"])
 

@@ -116,9 +116,12 @@ def test_stub_and_signature(p):
 
 
 def annotated():
-    """The public functions and methods of fastact.nn and fastact.runtime, by name."""
+    """The public functions and methods of fastact.nn, fastact.runtime and fastact.sklearn, by name."""
     found = {}
-    for module in [fastact.runtime, *(importlib.import_module(f"fastact.nn.{name}") for name in NN)]:
+    modules = [fastact.runtime, *(importlib.import_module(f"fastact.nn.{name}") for name in NN)]
+    if importlib.util.find_spec("sklearn"):
+        modules += [importlib.import_module(f"fastact.sklearn.{name}") for name in ("estimators", "patching")]
+    for module in modules:
         for name, value in vars(module).items():
             if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
                 continue

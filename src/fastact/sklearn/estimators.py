@@ -24,7 +24,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import check_random_state, column_or_1d, compute_sample_weight, gen_batches, shuffle
+from sklearn.utils import (
+    check_random_state,
+    column_or_1d,
+    compute_class_weight,
+    compute_sample_weight,
+    gen_batches,
+    shuffle,
+)
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
@@ -198,8 +205,8 @@ class _MultilayerPerceptron(BaseEstimator):
             y = column_or_1d(_dense(y), warn=True)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
-        weights = self._row_weights(X, y, sample_weight, incremental)
         targets, outputs, out_activation = self._encode(y, first, incremental)
+        weights = self._row_weights(X, y, sample_weight, incremental)
         sizes = self.hidden_layer_sizes
         sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
         sizes = [_checks.integer(f"hidden_layer_sizes[{i}]", size) for i, size in enumerate(sizes)]
@@ -567,8 +574,8 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
     max_fun : int
         Most evaluations of the loss by "lbfgs".
     class_weight : dict, list of dicts, "balanced" or None
-        Weight of each class in the loss, on top of ``sample_weight``; "balanced" is rows / (classes · rows of the
-        class). Only for `fit`, if "balanced".
+        Weight of each class in the loss, on top of ``sample_weight``; a class that is not named has 1. "balanced" is
+        rows / (classes · rows of the class), for `fit` alone. A list has a dict for each label of the multi-label case.
 
     Attributes
     ----------
@@ -651,8 +658,20 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
                 "class_weight='balanced' is not possible in partial_fit, which does not see all rows: pass a dict, for "
                 "example from sklearn.utils.class_weight.compute_class_weight"
             )
-        of_class = compute_sample_weight(self.class_weight, y).astype(X.dtype)
+        of_class = self._class_weights(y, weights).astype(X.dtype)
         return of_class if weights is None else weights * of_class
+
+    def _class_weights(self, y, weights):
+        """Return the weight of each row's class. Where they are balanced, a row counts by its own weight."""
+        if y.ndim == 2:
+            return compute_sample_weight(self.class_weight, y)
+        number = np.searchsorted(self.classes_, y)
+        if self.class_weight == "balanced":
+            counts = np.bincount(number, weights, len(self.classes_))
+            of_class = counts.sum() / (np.count_nonzero(counts) * np.where(counts, counts, 1.0))
+        else:
+            of_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        return of_class[number]
 
     def _encode(self, y, first, incremental):
         """Return the targets, the number of outputs and their activation."""
