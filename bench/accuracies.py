@@ -51,7 +51,7 @@ def xor(activation, seed):
 
 def main():
     warnings.simplefilter("ignore", ConvergenceWarning)
-    print("| data | 5 folds, mean of 5 seeds ± their spread | fastact | scikit-learn | fastact, leaky ReLU |")
+    print("| data | mean of 5 seeds ± their spread | fastact | scikit-learn | fastact, leaky ReLU |")
     print("| --- | --- | --- | --- | --- |")
     for name, (measure, estimator, settings, load) in DATA.items():
         X, y = load(return_X_y=True)
