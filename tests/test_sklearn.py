@@ -374,12 +374,14 @@ def test_sparse_input_gives_what_dense_input_gives(container, solver, rng):
     np.testing.assert_allclose(other.predict_proba(container(X)), dense.predict_proba(X), rtol=1e-9)
 
 
-def test_sparse_labels():
+def test_sparse_targets():
     X, y = CLASSES["multilabel"]
     dense, other = (MLPClassifier(**SAME).fit(X, labels) for labels in (y, sparse.csr_array(y)))
     np.testing.assert_array_equal(other.coefs_[0], dense.coefs_[0])
     assert sparse.issparse(other.predict(X))
     np.testing.assert_array_equal(other.predict(X).toarray(), dense.predict(X))
+    dense, other = (MLPRegressor(**SAME).fit(X, numbers) for numbers in (y, sparse.csr_array(y)))
+    np.testing.assert_array_equal(other.coefs_[0], dense.coefs_[0])
 
 
 @pytest.mark.parametrize(("given", "kept"), [("f4", "f4"), ("f8", "f8"), ("i4", "f8"), ("f2", "f8"), (">f4", "f8")])
@@ -432,6 +434,10 @@ def test_clone_is_unfitted():
     twin = clone(estimator)
     assert twin.get_params() == estimator.get_params()
     assert not hasattr(twin, "coefs_") and not hasattr(twin, "n_layers_")
+    with pytest.raises(NotFittedError):
+        twin.predict(IRIS[0])
+    with pytest.raises(ValueError, match="Unknown label type"):
+        twin.fit(IRIS[0], IRIS[0][:, 0])
     with pytest.raises(NotFittedError):
         twin.predict(IRIS[0])
 

@@ -12,14 +12,14 @@ import warnings
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import scipy.optimize
 import scipy.special
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
@@ -45,7 +45,8 @@ from fastact.nn._interrupts import Whole
 from fastact.nn._types import Floats, Integer
 from fastact.nn._types import Real as RealNumber
 
-Matrix = ArrayLike | sparse.spmatrix | sparse.sparray
+Matrix: TypeAlias = ArrayLike | sparse.spmatrix | sparse.sparray
+Estimator = TypeVar("Estimator", bound="_MultilayerPerceptron")
 Activation = Literal["identity", "logistic", "tanh", "relu", "leaky_relu"]
 Solver = Literal["lbfgs", "sgd", "adam", "adagrad", "rmsprop", "adamw"]
 
@@ -108,6 +109,11 @@ def _dense(X):
     return X.toarray() if sparse.issparse(X) else X
 
 
+def _total(X, weights):
+    """Return the sum of the rows' weights."""
+    return float(len(X) if weights is None else weights.sum(dtype=np.float64))
+
+
 class _MultilayerPerceptron(BaseEstimator):
     """What classifier and regressor have in common."""
 
@@ -162,13 +168,14 @@ class _MultilayerPerceptron(BaseEstimator):
         return len(self._fitted().layers) + 1
 
     def _fitted(self):
-        try:
-            return vars(self)["network_"]
-        except KeyError:
-            raise AttributeError(f"this {type(self).__name__} is not fitted yet, so it has no network") from None
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError(f"this {type(self).__name__} is not fitted yet, so it has no network")
+        return self.network_
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Matrix, y: Matrix, sample_weight: ArrayLike | None = None):
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "network_")
+
+    def fit(self: Estimator, X: Matrix, y: Matrix, sample_weight: ArrayLike | None = None) -> Estimator:
         """Train on all rows until the stopping rule or ``max_iter`` ends it.
 
         Parameters
@@ -191,6 +198,8 @@ class _MultilayerPerceptron(BaseEstimator):
 
     def _fit(self, X, y, sample_weight, incremental):
         first = not hasattr(self, "network_") or not (self.warm_start or incremental)
+        if first or not incremental:
+            self._validate_params()
         X, y = validate_data(
             self,
             X,
@@ -289,7 +298,7 @@ class _MultilayerPerceptron(BaseEstimator):
             penalty = alpha / (2 Σ w) · Σ W²        w the weights of the batch's rows, 1 each without sample_weight
         """
         loss, value_factor, gradient_factor = LOSSES[self.out_activation_]
-        total = len(X) if weights is None else float(weights.sum(dtype=np.float64))
+        total = _total(X, weights)
         layers = self.network_.layers
         Y = self.network_.forward(X)
         dY = self._buffers.rows("dY", len(X), self.n_outputs_, dtype=Y.dtype)
@@ -304,16 +313,15 @@ class _MultilayerPerceptron(BaseEstimator):
                 layer.dW += self.alpha / total * layer.W
         return value_factor(self.n_outputs_) * value, penalty, gradient_factor(self.n_outputs_) * value
 
-    def _step(self, X, targets, weights, whole):
+    def _step(self, X, targets, weights, parameters, whole):
         """Take one step of the optimiser on a batch and return the loss before it."""
         if weights is not None and not weights.any():
             return 0.0  # there is nothing to learn from
         data_loss, penalty, _ = self._backpropagate(X, targets, weights)
         if self.solver == "adamw":  # what AdamW is about: the decay stays out of the gradient and its running means
-            total = len(X) if weights is None else float(weights.sum(dtype=np.float64))
             for W in self.coefs_:
-                W *= 1.0 - self._optimizer.learning_rate * self.alpha / total
-        whole.run(self._optimizer.step, self.network_.parameters())
+                W *= 1.0 - self._optimizer.learning_rate * self.alpha / _total(X, weights)
+        whole.run(self._optimizer.step, parameters)
         return data_loss + penalty
 
     def _make_optimizer(self):
@@ -341,6 +349,7 @@ class _MultilayerPerceptron(BaseEstimator):
                 stacklevel=4,
             )
         order = np.arange(rows)
+        parameters = self.network_.parameters()
         self.n_iter_ = 0
         try:
             with Whole() as whole:
@@ -351,7 +360,7 @@ class _MultilayerPerceptron(BaseEstimator):
                     for batch in gen_batches(rows, batch_size):
                         index = order[batch] if self.shuffle else batch
                         part = None if weights is None else weights[index]
-                        loss = self._step(_dense(X[index]), targets[index], part, whole)
+                        loss = self._step(_dense(X[index]), targets[index], part, parameters, whole)
                         total += loss * (batch.stop - batch.start)
                     self.n_iter_ += 1
                     self.t_ += rows
@@ -379,7 +388,7 @@ class _MultilayerPerceptron(BaseEstimator):
         except KeyboardInterrupt:
             warnings.warn("training was interrupted by the user", stacklevel=4)
         if best is not None:
-            for parameter, value in zip(self.network_.parameters(), best, strict=True):
+            for parameter, value in zip(parameters, best, strict=True):
                 parameter.value[...] = value
 
     def _weights(self):
@@ -461,6 +470,7 @@ class _MultilayerPerceptron(BaseEstimator):
         def report(vector):
             self.n_iter_ += 1
             if self.verbose:
+                unpack(vector)
                 print(f"Iteration {self.n_iter_}, loss = {sum(self._backpropagate(X, targets, weights)[:2]):.8f}")
 
         self.n_iter_ = 0
@@ -698,7 +708,6 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
         return np.average(right, weights=weights)
 
     @available_if(_MultilayerPerceptron._takes_steps)
-    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: Matrix, y: Matrix, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
     ) -> MLPClassifier:
@@ -830,7 +839,7 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
 
     def _encode(self, y, first, incremental):
         """Return the targets, the number of outputs and their activation."""
-        y = y.reshape(len(y), -1)
+        y = _dense(y).reshape(y.shape[0], -1)
         return y, y.shape[1], "exp" if self.loss == "poisson" else "identity"
 
     def _validation_score(self, Y, targets, weights):
@@ -841,7 +850,6 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
         return np.exp(Y, out=Y) if self.out_activation_ == "exp" else Y
 
     @available_if(_MultilayerPerceptron._takes_steps)
-    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MLPRegressor:
         """Train for one pass over the rows, going on from where the last call has ended.
 
