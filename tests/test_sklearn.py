@@ -41,9 +41,10 @@ CANCER = tuple(part[:200] for part in datasets.load_breast_cancer(return_X_y=Tru
 MULTILABEL = datasets.make_multilabel_classification(150, 8, n_classes=4, random_state=0)
 CLASSES = {
     "multiclass": IRIS,
-    "binary": (scale(CANCER[0]), np.array(["good", "bad"])[CANCER[1]]),
+    "binary": (scale(CANCER[0]), CANCER[1]),
     "multilabel": (scale(MULTILABEL[0]), MULTILABEL[1]),
 }
+NAMED = CLASSES["binary"][0], np.array(["bad", "good"])[CANCER[1]]
 DIABETES = datasets.load_diabetes(return_X_y=True)
 NUMBERS = {
     "one output": (scale(DIABETES[0][:200]), scale(DIABETES[1][:200])),
@@ -105,6 +106,13 @@ def test_checks_of_scikit_learn(estimator, check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         check(estimator)
+
+
+def test_names_of_classes():
+    X, y = NAMED
+    ours, theirs = both(MLPClassifier, TheirClassifier, X, y)
+    assert_same(ours, theirs, X)
+    assert ours.predict(X).dtype == y.dtype and ours.score(X, y) > 0.9
 
 
 @pytest.mark.parametrize("kind", CLASSES)
@@ -172,6 +180,7 @@ def test_poisson_loss_means_the_same(activation, rng):
         MLPRegressor("poisson").fit(X, -np.ones(len(X)))
 
 
+@pytest.mark.filterwarnings("ignore:scipy.optimize:DeprecationWarning")  # scikit-learn 1.6 with SciPy 1.16
 @pytest.mark.parametrize("kind", [*CLASSES, "one output"])
 @pytest.mark.parametrize("activation", ["identity", "tanh"])
 def test_lbfgs_takes_the_same_steps(kind, activation):
@@ -216,7 +225,7 @@ def test_warm_start_takes_the_same_steps():
 
 def test_warm_start_keeps_the_best_weights():
     """Those of the fit before, if none is better. (scikit-learn keeps the last ones here.)"""
-    X, y = CLASSES["binary"]
+    X, y = NAMED
     classifier = MLPClassifier(**{**SAME, "max_iter": 60}, warm_start=True, early_stopping=True).fit(X, y)
     before = classifier.coefs_[0].copy()
     random = np.where(np.arange(len(X)) % 2, "bad", "good")  # no score will be better than the one on true labels
@@ -309,7 +318,7 @@ def test_r2_is_that_of_scikit_learn():
 
 @pytest.mark.parametrize("weight", ["balanced", {"bad": 3.0, "good": 0.5}, {"bad": 4.0}])
 def test_class_weight_is_a_sample_weight(weight):
-    X, y = CLASSES["binary"]
+    X, y = NAMED
     bad = y == "bad"
     rows = {"bad": len(y) / (2 * bad.sum()), "good": len(y) / (2 * (~bad).sum())} if weight == "balanced" else weight
     by_row = np.where(bad, rows["bad"], rows.get("good", 1.0))
@@ -345,7 +354,7 @@ def test_class_weight_of_labels():
 
 
 def test_class_weight_in_partial_fit():
-    X, y = CLASSES["binary"]
+    X, y = NAMED
     weights = {"bad": 3.0}
     once = MLPClassifier(**SAME, class_weight=weights).partial_fit(X, y, classes=["bad", "good"])
     wanted = MLPClassifier(**SAME).partial_fit(X, y, np.where(y == "bad", 3.0, 1.0), classes=["bad", "good"])
