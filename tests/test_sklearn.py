@@ -539,6 +539,7 @@ def test_verbose_tells_the_loss(solver, capsys):
     ({"momentum": 1.0}, "momentum"),
     ({"learning_rate_init": 0}, "learning_rate_init"),
     ({"early_stopping": True, "validation_fraction": 0.001}, "at least 2 rows for validation, got 1 of 150"),
+    ({"solver": "sgd", "learning_rate": "invscaling", "power_t": 300.0}, r"power_t=300\.0 makes the learning rate 0"),
     ({"solver": "sgd", "learning_rate_init": 1e200}, "the loss is nan after iteration 2: a lower learning_rate_init"),
 ])  # fmt: skip
 def test_wrong_parameters(settings, message):
@@ -560,6 +561,31 @@ def test_wrong_data():
         MLPRegressor().fit(X, np.full(len(X), np.nan))
     with pytest.raises(ValueError, match="4 features"):
         MLPClassifier(max_iter=1).fit(X, y).predict(X[:, :3])
+
+
+@pytest.mark.parametrize(("given", "weights", "message"), [
+    ({1: -1.0}, None, r"class_weight must be at least 0, got -1\.0"),
+    ({1: np.nan}, None, r"class_weight must be at least 0, got nan"),
+    (dict.fromkeys(range(3), 0), None, r"class_weight must hold a weight above 0, but all are zero"),
+    (None, np.full(150, 1e308), r"sample_weight must have a sum that fits into float64, got up to 1e\+308 a row"),
+    ({1: 1e200}, np.full(150, 1e200), r"the product of class_weight and sample_weight must have a sum that fits"),
+    ({"a": 1.0}, None, "not in class_weight"),
+])  # fmt: skip
+def test_wrong_weights(given, weights, message):
+    with pytest.raises(ValueError, match=message):
+        MLPClassifier(class_weight=given).fit(*IRIS, weights)
+
+
+def test_single_class_is_certain():
+    classifier = MLPClassifier(max_iter=2).fit(IRIS[0], np.full(len(IRIS[0]), "only"))
+    assert set(classifier.predict(IRIS[0])) == {"only"}
+    np.testing.assert_array_equal(classifier.predict_proba(IRIS[0]), np.ones((len(IRIS[0]), 1)))
+    np.testing.assert_array_equal(classifier.predict_log_proba(IRIS[0]), np.zeros((len(IRIS[0]), 1)))
+
+
+def test_lbfgs_refuses_a_loss_that_is_not_finite():
+    with pytest.raises(ValueError, match=r"the loss is inf after iteration 0: X and y scaled"):
+        MLPRegressor(solver="lbfgs").fit(IRIS[0] * 1e200, IRIS[1])
 
 
 def test_partial_fit_and_warm_start_refuse_another_problem():

@@ -109,6 +109,17 @@ def _dense(X):
     return X.toarray() if sparse.issparse(X) else X
 
 
+def _checked_weights(argument, weights):
+    """Return weights of rows, which must be numbers of at least 0, not all 0, and have a sum in their type."""
+    if not (weights >= 0).all():
+        raise ValueError(f"{argument} must be at least 0, got {weights[~(weights >= 0)][0]}")
+    if not weights.any():
+        raise ValueError(f"{argument} must hold a weight above 0, but all are zero")
+    if not np.isfinite(weights.sum()):
+        raise ValueError(f"{argument} must have a sum that fits into {weights.dtype}, got up to {weights.max()} a row")
+    return weights
+
+
 def _total(X, weights):
     """Return the sum of the rows' weights."""
     return float(len(X) if weights is None else weights.sum(dtype=np.float64))
@@ -246,21 +257,18 @@ class _MultilayerPerceptron(BaseEstimator):
         return self
 
     def _diverged(self, what):
+        lower_rate = "" if self.solver == "lbfgs" else "a lower learning_rate_init, or "
         return ValueError(
-            f"{what} after iteration {self.n_iter_}: a lower learning_rate_init, or X and y scaled to a variance of "
-            "about 1, may help"
+            f"{what} after iteration {self.n_iter_}: {lower_rate}X and y scaled to a variance of about 1, may help"
         )
 
+    @np.errstate(over="ignore")
     def _row_weights(self, X, y, sample_weight, incremental):
         """Return the weight of each row, None where all are 1."""
         if sample_weight is None:
             return None
         weights = _check_sample_weight(sample_weight, X, dtype=X.dtype)
-        if (weights < 0).any():
-            raise ValueError(f"sample_weight must be at least 0, got {weights.min()}")
-        if not weights.any():
-            raise ValueError("sample_weight must hold a weight above 0, but all are zero")
-        return weights
+        return _checked_weights("sample_weight", weights)
 
     def _start(self, dtype):
         """Draw new weights, as scikit-learn does, and forget all that was measured."""
@@ -373,7 +381,7 @@ class _MultilayerPerceptron(BaseEstimator):
                     if self._improves(validation):
                         best = self._weights()
                     if self.solver == "sgd" and self.learning_rate == "invscaling":
-                        self._set_rate(self.learning_rate_init / (self.t_ + 1) ** self.power_t)
+                        self._set_rate(self.learning_rate_init * (self.t_ + 1) ** -self.power_t)
                     if self._no_improvement > self.n_iter_no_change and self._stops():
                         break
                     if incremental:
@@ -450,6 +458,8 @@ class _MultilayerPerceptron(BaseEstimator):
 
     def _set_rate(self, rate):
         """Change the learning rate. scikit-learn's velocity holds the rates of its steps, so it keeps its length."""
+        if rate == 0.0:
+            raise ValueError(f"power_t={self.power_t} makes the learning rate 0 after {self.t_} rows")
         before, self._optimizer.learning_rate = self._optimizer.learning_rate, rate
         for velocity in self._optimizer.state.get("velocity", ()):
             velocity *= before / rate
@@ -484,6 +494,8 @@ class _MultilayerPerceptron(BaseEstimator):
         )
         unpack(result.x)
         self.loss_ = sum(self._backpropagate(X, targets, weights)[:2])
+        if not math.isfinite(self.loss_):
+            raise self._diverged(f"the loss is {self.loss_}")
         if result.status != 0:
             warnings.warn(
                 f"lbfgs has not converged after {self.n_iter_} iterations: {result.message}. A larger max_iter or "
@@ -659,6 +671,7 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
     ) -> None:
         self._keep(locals())
 
+    @np.errstate(over="ignore")
     def _row_weights(self, X, y, sample_weight, incremental):
         weights = super()._row_weights(X, y, sample_weight, incremental)
         if self.class_weight is None:
@@ -669,7 +682,9 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
                 "example from sklearn.utils.class_weight.compute_class_weight"
             )
         of_class = self._class_weights(y, weights).astype(X.dtype)
-        return of_class if weights is None else weights * of_class
+        if weights is None:
+            return _checked_weights("class_weight", of_class)
+        return _checked_weights("the product of class_weight and sample_weight", weights * of_class)
 
     def _class_weights(self, y, weights):
         """Return the weight of each row's class. Where they are balanced, a row counts by its own weight."""
@@ -764,6 +779,9 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
         return scipy.special.log_expit(self._both_classes(Y))
 
     def _both_classes(self, Y):
+        """Return the logits of the probabilities to show: for two classes of both, for a single class of certainty."""
+        if len(self.classes_) == 1:
+            return np.full_like(Y, np.inf)
         return np.hstack([-Y, Y]) if self.n_outputs_ == 1 else Y
 
     def __sklearn_tags__(self):
