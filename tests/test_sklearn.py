@@ -438,6 +438,13 @@ def test_pickle_holds_no_rows_of_the_data():
     assert len(pickle.dumps(estimator)) < X.nbytes / 10
 
 
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_fitted_estimator_lets_go_of_the_rows(solver):
+    X = np.random.default_rng(0).standard_normal((500, 3))
+    estimator = MLPRegressor(hidden_layer_sizes=(5,), solver=solver, max_iter=2, shuffle=False).fit(X, X[:, 0])
+    assert all(layer.input is None and layer.output is None for layer in estimator.network_.layers)
+
+
 def test_clone_is_unfitted():
     estimator = MLPClassifier((3,), "leaky_relu", negative_slope=0.3, class_weight={0: 2.0}, max_iter=2).fit(*IRIS)
     twin = clone(estimator)

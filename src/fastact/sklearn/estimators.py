@@ -252,6 +252,8 @@ class _MultilayerPerceptron(BaseEstimator):
                     self._fit_stochastic(X, targets, weights, incremental)
         finally:
             del self._buffers
+            if not incremental:  # let go of the rows and the arrays of the steps
+                self.network_ = self._network_to_use()
         if not all(np.isfinite(parameter.value).all() for parameter in self.network_.parameters()):
             raise self._diverged("weights are not finite")
         return self
@@ -321,6 +323,17 @@ class _MultilayerPerceptron(BaseEstimator):
                 layer.dW += self.alpha / total * layer.W
         return value_factor(self.n_outputs_) * value, penalty, gradient_factor(self.n_outputs_) * value
 
+    def _one_pass(self, X, targets, weights, order, batch_size, whole):
+        """Take a step on every batch and return the mean of their losses over the rows."""
+        parameters = self.network_.parameters()
+        total = 0.0
+        for batch in gen_batches(len(order), batch_size):
+            index = order[batch] if self.shuffle else batch
+            part = None if weights is None else weights[index]
+            loss = self._step(_dense(X[index]), targets[index], part, parameters, whole)
+            total += loss * (batch.stop - batch.start)
+        return total / len(order)
+
     def _step(self, X, targets, weights, parameters, whole):
         """Take one step of the optimiser on a batch and return the loss before it."""
         if weights is not None and not weights.any():
@@ -357,22 +370,15 @@ class _MultilayerPerceptron(BaseEstimator):
                 stacklevel=4,
             )
         order = np.arange(rows)
-        parameters = self.network_.parameters()
         self.n_iter_ = 0
         try:
             with Whole() as whole:
                 while self.n_iter_ < self.max_iter:
                     if self.shuffle:
                         order = shuffle(order, random_state=self._random_state)
-                    total = 0.0
-                    for batch in gen_batches(rows, batch_size):
-                        index = order[batch] if self.shuffle else batch
-                        part = None if weights is None else weights[index]
-                        loss = self._step(_dense(X[index]), targets[index], part, parameters, whole)
-                        total += loss * (batch.stop - batch.start)
+                    self.loss_ = self._one_pass(X, targets, weights, order, batch_size, whole)
                     self.n_iter_ += 1
                     self.t_ += rows
-                    self.loss_ = total / rows
                     self.loss_curve_.append(self.loss_)
                     if self.verbose:
                         print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
@@ -396,7 +402,7 @@ class _MultilayerPerceptron(BaseEstimator):
         except KeyboardInterrupt:
             warnings.warn("training was interrupted by the user", stacklevel=4)
         if best is not None:
-            for parameter, value in zip(parameters, best, strict=True):
+            for parameter, value in zip(self.network_.parameters(), best, strict=True):
                 parameter.value[...] = value
 
     def _weights(self):
@@ -542,8 +548,8 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
 
     Hidden layers ``φ(X W + b)``, then a softmax (two classes and multi-label: a sigmoid an output), trained on the
     cross-entropy plus ``alpha / (2 rows) · Σ W²``. All parameters have the names, defaults and meanings of
-    `sklearn.neural_network.MLPClassifier`; new are leaky ReLU, four of the solvers and ``class_weight``. float32 X is
-    computed in float32, all else in float64. Sparse X goes through the network a batch at a time, each made dense.
+    `sklearn.neural_network.MLPClassifier`; new are leaky ReLU, three of the solvers and ``class_weight``. float32 X is
+    computed in float32, all else in float64. Sparse X is made dense a batch at a time; for "lbfgs", all at once.
 
     Parameters
     ----------
