@@ -715,10 +715,10 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
             gone = [] if incremental else np.setdiff1d(self.classes_, found)
             if len(new) or len(gone):
                 raise ValueError(f"y must have the classes of the call before, {self.classes_}, got {found}")
-        one_hot = self._label_binarizer.transform(y)
         if self._label_binarizer.y_type_ == "multiclass":
-            return one_hot.argmax(axis=1), len(self.classes_), "softmax"
-        return one_hot, one_hot.shape[1], "logistic"
+            return np.searchsorted(self.classes_, y), len(self.classes_), "softmax"
+        indicators = self._label_binarizer.transform(y)
+        return indicators, indicators.shape[1], "logistic"
 
     def _is_binary(self):
         return self.n_outputs_ == 1
