@@ -134,6 +134,8 @@ def test_train_on_batch_is_a_fit_of_one_batch():
     assert same(weights(fitted), weights(stepped))
     with pytest.raises(TypeError, match="optimizer must be an Optimizer"):
         stepped.train_on_batch(X, y, **CROSS_ENTROPY, optimizer="sgd")
+    with pytest.raises(TypeError, match=r"got the class: write nn.Adam\(\)"):
+        stepped.train_on_batch(X, y, **CROSS_ENTROPY, optimizer=nn.Adam)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,15 @@ True
 
 from fastact.nn import initializers, losses, optimizers, schedules
 from fastact.nn.gradient_check import check_gradients
-from fastact.nn.initializers import glorot_normal, glorot_uniform, he_normal, he_uniform
+from fastact.nn.initializers import (
+    glorot_normal,
+    glorot_uniform,
+    he_normal,
+    he_uniform,
+    lecun_normal,
+    orthogonal,
+    unit_gain,
+)
 from fastact.nn.layers import Dense, Parameter
 from fastact.nn.losses import Loss, binary_cross_entropy, mse, softmax_cross_entropy
 from fastact.nn.model import History, Sequential
@@ -42,9 +50,12 @@ __all__ = [
     "he_normal",
     "he_uniform",
     "initializers",
+    "lecun_normal",
     "losses",
     "mse",
     "optimizers",
+    "orthogonal",
     "schedules",
     "softmax_cross_entropy",
+    "unit_gain",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fastact.nn import _checks, losses, optimizers
+from fastact.nn import _checks, initializers, losses, optimizers
 from fastact.nn._buffers import Buffers
 from fastact.nn._interrupts import Whole
 from fastact.nn._types import Floats, Integer
@@ -87,14 +87,17 @@ class Sequential:
     def __init__(
         self, layers: Iterable[Dense], seed: Integer | np.random.SeedSequence | None = None
     ) -> None:
-        self.layers = list(layers)
+        try:
+            self.layers = list(layers)
+        except TypeError:
+            raise TypeError(f"layers must be a list of Dense, got {layers!r}") from None
         self._check_layers()
         self.dtype = self.layers[0].dtype
         self.loss: Loss | None = None
         self.history: History | None = None
         if not isinstance(seed, np.random.SeedSequence):
             try:
-                seed = np.random.SeedSequence(seed)
+                seed = np.random.SeedSequence("" if isinstance(seed, (bool, np.bool_)) else seed)
             except (TypeError, ValueError):
                 wanted = "an integer of at least 0, a SeedSequence or None"
                 raise ValueError(f"seed must be {wanted}, got {seed!r}") from None
@@ -218,12 +221,14 @@ class Sequential:
         >>> losses[0] > 1.0 > 0.01 > losses[-1]
         True
         """
-        if not isinstance(optimizer, optimizers.Optimizer):
+        if isinstance(optimizer, str):
             raise TypeError(f"optimizer must be an Optimizer, such as nn.SGD(0.01), got {optimizer!r}")
+        optimizer = optimizers.get(optimizer)
         loss = losses.get(loss)
         X, targets = self._checked_data("X", X, "y", y, loss)
         ((X, targets),) = self._batches(X, targets, loss, len(X))
         with np.errstate(all="ignore"), self._whole:
+            self._scale_fresh_layers(X)
             value, _ = self._train_step(X, targets, loss, optimizer, self.parameters())
         return value
 
@@ -305,6 +310,8 @@ class Sequential:
             for epoch in range(1, epochs + 1):
                 total = hits = 0.0
                 for number, (X_batch, targets_batch) in enumerate(batches, start=1):
+                    if epoch == number == 1:
+                        self._scale_fresh_layers(X_batch)
                     value, right = self._train_step(X_batch, targets_batch, loss, optimizer, parameters)
                     if not math.isfinite(value):
                         raise self._diverged(value, epoch, number)
@@ -319,6 +326,12 @@ class Sequential:
                 self._whole.run(history.record, measured)
                 bar.note(f"epoch {epoch}/{epochs}: " + ", ".join(f"{name} {history[name][-1]:.4g}" for name in history))
         return history
+
+    def _scale_fresh_layers(self, X):
+        """Finish the initialisation of layers that waited for a batch."""
+        fresh = [layer for layer in self.layers if layer.needs_batch]
+        if fresh:
+            initializers.scale_layers(self, fresh, X)
 
     def _train_step(self, X, targets, loss, optimizer, parameters):
         """Forward pass, loss, backward pass, step; return the loss and the number of hits before the step."""
