@@ -11,7 +11,7 @@ import pytest
 import fastact
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-NN = ["gradient_check", "initializers", "layers", "losses", "model", "optimizers"]
+NN = ["gradient_check", "initializers", "layers", "losses", "model", "optimizers", "scaling", "schedules"]
 MODULES = ["", "_reference", "nn", *(f"nn.{name}" for name in NN)]
 
 

@@ -22,7 +22,7 @@ PACKAGE = Path(fastact.__file__).parent
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "typed.py"
 MISTAKES = Path(__file__).with_name("typing_mistakes.py")
 COMPILED = ["fastact.activations", "fastact.kernels", "fastact.ufuncs"]
-NN = ["gradient_check", "initializers", "layers", "losses", "model", "optimizers"]
+NN = ["gradient_check", "initializers", "layers", "losses", "model", "optimizers", "scaling", "schedules"]
 
 
 def run(*command, cwd):

@@ -4,23 +4,20 @@ An initialiser is a function ``(rng, shape, negative_slope) -> float64 array`` o
 The draws are made in float64, so a float32 and a float64 model of the same seed start from the same weights up
 to rounding. ``negative_slope`` is that of a leaky ReLU after the layer (0 for every other activation).
 
-"unit_gain" needs data as well: `unit_gain` scales the weights that have been drawn, on a batch.
+"unit_gain" draws what "orthogonal" does, which `nn.unit_gain` scales on a batch of data.
 """
 
 from __future__ import annotations  # np.random, which NumPy loads when it is first named, stands in them
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastact.nn import _checks
 from fastact.nn._types import Floats
-
-if TYPE_CHECKING:
-    from fastact.nn.model import Sequential
 
 Initializer = Callable[["np.random.Generator", tuple[int, int], Any], ArrayLike]
 InitializerName = Literal[
@@ -220,93 +217,6 @@ def orthogonal(
     Q, R = np.linalg.qr(rng.standard_normal((max(shape), min(shape))))
     Q *= np.where(np.diag(R) < 0.0, -1.0, 1.0)
     return math.sqrt(_he_gain(negative_slope)) * (Q if shape[0] >= shape[1] else Q.T)
-
-
-def unit_gain(model: Sequential, X: ArrayLike) -> None:
-    """Scale the weights of the layers with ``init="unit_gain"``, so that gradients keep their size from layer to layer.
-
-    Layer by layer, from the first to the last, W is multiplied by the number that makes ::
-
-        E |(dY · φ′(Z)) Wᵀ|² / E |dY|²  =  mean over the rows of  Σⱼ φ′(zⱼ)² |W[:, j]|² / out_features  =  1
-
-    where E is taken over normally distributed dY: the norm of a gradient is, in the root mean square, the same before
-    and behind the layer. φ′ depends on the scale of W itself, so the number is found by iteration. A sigmoid, whose φ′
-    is 1/4 at most, gets weights more than four times those of an orthogonal matrix. Where no number does it (one row
-    and one saturated unit, say), the nearest is taken.
-
-    `Sequential.fit` and `train_on_batch` do this by themselves, with the first batch, for layers that have been
-    initialised and not been scaled yet.
-
-    Parameters
-    ----------
-    model : Sequential
-        With layers of ``init="unit_gain"``, which `Dense.initialize` has made `orthogonal`. Others are left alone.
-    X : array_like of real numbers, shape (rows, in_features)
-        A batch of the data, of at least one row.
-
-    Raises
-    ------
-    TypeError, ValueError
-        X has a wrong type, shape or value; the model has no such layer.
-
-    References
-    ----------
-    The method is that of D. Mishkin and J. Matas, "All you need is a good init", ICLR 2016 (LSUV), which scales the
-    forward pass to unit variance; here it is the backward pass.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastact import nn
-    >>> layers = [nn.Dense(64, 64, activation="sigmoid", init="unit_gain") for _ in range(10)]
-    >>> model = nn.Sequential(layers, seed=0)
-    >>> rng = np.random.default_rng(0)
-    >>> X, dY = rng.standard_normal((2, 256, 64))
-    >>> nn.unit_gain(model, X)
-    >>> _ = model.forward(X)
-    >>> bool(0.5 < np.linalg.norm(model.backward(dY)) / np.linalg.norm(dY) < 2.0)
-    True
-    """
-    X = _checks.real_matrix("X", X, model.in_features)
-    _checks.finite("X", X, model.dtype)
-    if len(X) == 0:
-        raise ValueError(f"X must have at least one row, got shape {X.shape}")
-    layers = [layer for layer in model.layers if layer.init == "unit_gain"]
-    if not layers:
-        raise ValueError("model must have a layer with init='unit_gain', got none")
-    scale_layers(model, layers, np.ascontiguousarray(X, model.dtype))
-
-
-@np.errstate(all="ignore")
-def scale_layers(model, layers, X):
-    """Scale W of the ``layers`` of a model as `unit_gain` says; X is a batch of the model's dtype."""
-    for layer in model.layers:
-        if any(layer is chosen for chosen in layers):
-            layer.W = layer.W * _unit_gain_scale(layer, X)
-        X = layer.forward(X)
-
-
-def _unit_gain_scale(layer, X):
-    """Return the number by which the layer's W must be multiplied."""
-    XW = X @ layer.W
-    column_squares = np.sum(np.square(layer.W, dtype=np.float64), axis=0)
-
-    def gain(scale):
-        Z = scale * XW + layer.b
-        squares = np.square(layer.derivative(Z), dtype=np.float64) @ column_squares
-        return scale * math.sqrt(squares.mean() / layer.out_features)
-
-    scale, best, least = 1.0, 1.0, math.inf
-    for _ in range(50):
-        found = gain(scale)
-        if not 0.0 < found < math.inf:  # dead units, or no scale is large enough
-            break
-        if abs(math.log(found)) < least:
-            best, least = scale, abs(math.log(found))
-        if least < 1e-3:
-            break
-        scale /= found  # the gain grows with the scale, more slowly than in proportion
-    return best
 
 
 INITIALIZERS: dict[str, Initializer] = {

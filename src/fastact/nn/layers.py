@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # np.random, which NumPy loads when it is first named, stands in them
 
+import math
 from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
@@ -314,6 +315,35 @@ class Dense:
             return np.ones_like(Z)
         slopes: Floats = getattr(fastact, f"{self.activation}_derivative")(Z, *self._slope)
         return slopes
+
+    def scale_to_unit_gain(self, X: Floats) -> None:
+        """Multiply W by the number with which random gradients keep their norm, on this batch; see `nn.unit_gain`.
+
+        Parameters
+        ----------
+        X : ndarray of the layer's dtype, shape (rows, in_features)
+            Inputs of the layer.
+        """
+        self._check_operand("X", X, self.in_features)
+        with np.errstate(all="ignore"):
+            self.W = self._unit_gain_scale(X) * self.W
+
+    def _unit_gain_scale(self, X):
+        XW = X @ self.W
+        column_squares = np.sum(np.square(self.W, dtype=np.float64), axis=0)
+        scale, best, least = 1.0, 1.0, math.inf
+        for _ in range(50):
+            slopes = self.derivative(scale * XW + self.b)
+            squares = np.square(slopes, dtype=np.float64) @ column_squares
+            gain = scale * math.sqrt(squares.mean() / self.out_features)
+            if not 0.0 < gain < math.inf:  # all units are dead or saturated
+                break
+            if abs(math.log(gain)) < least:
+                best, least = scale, abs(math.log(gain))
+            if least < 1e-3:
+                break
+            scale /= gain  # φ′ falls with the scale, so the gain grows by less than in proportion
+        return best
 
     @property
     def input(self) -> Floats | None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fastact.nn import _checks, initializers, losses, optimizers
+from fastact.nn import _checks, losses, optimizers
 from fastact.nn._buffers import Buffers
 from fastact.nn._interrupts import Whole
 from fastact.nn._types import Floats, Integer
@@ -328,10 +328,16 @@ class Sequential:
         return history
 
     def _scale_fresh_layers(self, X):
-        """Finish the initialisation of layers that waited for a batch."""
+        """Finish the initialisation of the layers that waited for a batch."""
         fresh = [layer for layer in self.layers if layer.needs_batch]
         if fresh:
-            initializers.scale_layers(self, fresh, X)
+            self._scale_layers(fresh, X)
+
+    def _scale_layers(self, layers, X):
+        for layer in self.layers:
+            if any(layer is chosen for chosen in layers):
+                layer.scale_to_unit_gain(X)
+            X = layer.forward(X)
 
     def _train_step(self, X, targets, loss, optimizer, parameters):
         """Forward pass, loss, backward pass, step; return the loss and the number of hits before the step."""
