@@ -85,8 +85,9 @@ def test_a_copy_goes_on_as_the_model(make, copied):
     assert state(twin) == state(model)
 
 
-def test_an_untrained_model(tmp_path):
-    model = network()
+@pytest.mark.parametrize("init", [None, "unit_gain"])
+def test_an_untrained_model(init, tmp_path):
+    model = nn.Sequential([nn.Dense(4, 8, "sigmoid", init=init), nn.Dense(8, 3, init=init)], seed=0)
     model.save(tmp_path / "model")
     twin = nn.load(tmp_path / "model")
     assert (twin.optimizer, twin.loss, twin.history) == (None, None, None)

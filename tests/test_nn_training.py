@@ -137,6 +137,8 @@ def test_train_on_batch_is_a_fit_of_one_batch():
     assert same(weights(fitted), weights(stepped))
     with pytest.raises(TypeError, match="optimizer must be an Optimizer"):
         stepped.train_on_batch(X, y, **CROSS_ENTROPY, optimizer="sgd")
+    with pytest.raises(TypeError, match=r"got the class: write nn.Adam\(\)"):
+        stepped.train_on_batch(X, y, **CROSS_ENTROPY, optimizer=nn.Adam)
 
 
 @pytest.mark.parametrize(
@@ -368,23 +370,25 @@ def test_divergence_names_epoch_batch_and_layer():
 
 # The gradient check
 
-def check(activation, loss="softmax_cross_entropy", slope=0.01, depth=3, seed=0):
+def check(activation, loss="softmax_cross_entropy", slope=0.01, depth=3, seed=0, weighted=False):
     rng = np.random.default_rng(seed)
     features = [6, *[8] * depth]
     layers = [nn.Dense(*sizes, activation, slope) for sizes in itertools.pairwise(features)]
     model = nn.Sequential([*layers, nn.Dense(8, 4)], seed=seed)
     before = weights(model)
     X = rng.standard_normal((10, 6))
-    y = rng.integers(0, 4, 10) if loss == "softmax_cross_entropy" else rng.standard_normal((10, 4))
-    error = nn.check_gradients(model, X, y, loss)
+    y = rng.integers(0, 4, 10) if loss == "softmax_cross_entropy" else rng.random((10, 4))
+    sample_weight = [0.0, *rng.random(9)] if weighted else None
+    error = nn.check_gradients(model, X, y, loss, sample_weight=sample_weight)
     assert type(error) is float and same(weights(model), before) and model.dtype == np.float32
     return error
 
 
-@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "mse"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "binary_cross_entropy", "mse"])
 @pytest.mark.parametrize("activation", [None, *ACTIVATIONS])
-def test_gradients_pass_the_check(activation, loss):
-    assert max(check(activation, loss, seed=seed) for seed in range(3)) < 1e-8
+def test_gradients_pass_the_check(activation, loss, weighted):
+    assert max(check(activation, loss, seed=seed, weighted=weighted) for seed in range(2)) < 1e-8
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.3, 1.7, -0.4])
@@ -405,6 +409,12 @@ def test_units_at_their_kink_give_no_false_alarm():
         flat = nn.Sequential([nn.Dense(2, 6, "relu")], seed=0)
         flat.layers[0].W = np.zeros((2, 6))
         nn.check_gradients(flat, np.ones((1, 2)), np.ones((1, 6)), "mse")
+
+
+def test_wrong_sample_weight_for_the_check():
+    model = nn.Sequential([nn.Dense(2, 2)], seed=0)
+    with pytest.raises(ValueError, match=r"sample_weight must have shape \(3,\), a weight for each row, got \(2,\)"):
+        nn.check_gradients(model, np.ones((3, 2)), [0, 1, 0], "softmax_cross_entropy", sample_weight=[1, 1])
 
 
 FAULTS = {

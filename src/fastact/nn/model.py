@@ -69,7 +69,10 @@ class Sequential:
     def __init__(
         self, layers: Iterable[Dense], seed: Integer | np.random.SeedSequence | None = None
     ) -> None:
-        self.layers = list(layers)
+        try:
+            self.layers = list(layers)
+        except TypeError:
+            raise TypeError(f"layers must be a list of Dense, got {layers!r}") from None
         self._check_layers()
         self.dtype = self.layers[0].dtype
         self.loss: Loss | None = None
@@ -78,7 +81,7 @@ class Sequential:
         self.stop_training = False
         if not isinstance(seed, np.random.SeedSequence):
             try:
-                seed = np.random.SeedSequence(seed)
+                seed = np.random.SeedSequence("" if isinstance(seed, (bool, np.bool_)) else seed)
             except (TypeError, ValueError):
                 wanted = "an integer of at least 0, a SeedSequence or None"
                 raise ValueError(f"seed must be {wanted}, got {seed!r}") from None
@@ -210,12 +213,14 @@ class Sequential:
         >>> losses[0] > 1.0 > 0.01 > losses[-1]
         True
         """
-        if not isinstance(optimizer, optimizers.Optimizer):
+        if isinstance(optimizer, str):
             raise TypeError(f"optimizer must be an Optimizer, such as nn.SGD(0.01), got {optimizer!r}")
+        optimizer = optimizers.get(optimizer)
         loss = losses.get(loss)
         ((X, targets, weights),) = DataReader(self, loss).arrays(NAMES, X, y, sample_weight)
         self.loss, self.optimizer = loss, optimizer
         with np.errstate(all="ignore"), self._whole:
+            self._scale_fresh_layers(X)
             value, _ = self._train_step(X, targets, loss, optimizer, self.parameters(), weights)
         return value
 
@@ -338,6 +343,8 @@ class Sequential:
                     break
                 means = Means(loss.metric)
                 for number, (X_batch, targets_batch, weights) in enumerate(batches, start=1):
+                    if epoch == number == 1:
+                        self._scale_fresh_layers(X_batch)
                     value, right = self._train_step(X_batch, targets_batch, loss, optimizer, parameters, weights)
                     if not math.isfinite(value):
                         raise self._diverged(value, epoch, number)
@@ -354,6 +361,18 @@ class Sequential:
             for callback in callbacks:
                 self._whole.run(callback.on_fit_end, self)
         return history
+
+    def _scale_fresh_layers(self, X):
+        """Finish the initialisation of the layers that waited for a batch."""
+        fresh = [layer for layer in self.layers if layer.needs_batch]
+        if fresh:
+            self._scale_layers(fresh, X)
+
+    def _scale_layers(self, layers, X):
+        for layer in self.layers:
+            if any(layer is chosen for chosen in layers):
+                layer.scale_to_unit_gain(X)
+            X = layer.forward(X)
 
     def _train_step(self, X, targets, loss, optimizer, parameters, weights=None):
         """Forward pass, loss, backward pass, step; return the loss and the number of hits before the step."""

@@ -68,6 +68,7 @@ def _describe_layer(index, layer, tensors):
         "activation": layer.activation,
         "negative_slope": layer.negative_slope if one_slope else None,
         "init": _name_in(INITIALIZERS, layer.init),
+        "needs_batch": layer.needs_batch,
     }
 
 
@@ -180,8 +181,8 @@ class Stored(NamedTuple):
         """Make the model, its optimiser and the callbacks what they were."""
         stored = self.model
         assert stored.optimizer is not None and model.optimizer is not None
-        for mine, saved in zip(model.parameters(), stored.parameters(), strict=True):
-            mine.value[...] = saved.value
+        for mine, saved in zip(model.layers, stored.layers, strict=True):
+            mine.W, mine.b = saved.W, saved.b
         model.optimizer.restore(model.parameters(), stored.optimizer.state, stored.optimizer.steps)
         model._rng.bit_generator.state = stored._rng.bit_generator.state  # in place: the batches hold the generator
         model.history, model.stop_training = stored.history, stored.stop_training
@@ -254,9 +255,11 @@ def _build(path, document, tensors):
         prefix, inputs, outputs = f"layers.{index}", settings["in_features"], settings["out_features"]
         if settings["negative_slope"] is None:
             settings["negative_slope"] = take(f"{prefix}.negative_slope", (outputs,), document["dtype"])
+        needs_batch = settings.pop("needs_batch")
         layer = Dense(**settings, dtype=document["dtype"])
         layer.W = take(f"{prefix}.W", (inputs, outputs), document["dtype"])
         layer.b = take(f"{prefix}.b", (outputs,), document["dtype"])
+        layer.needs_batch = needs_batch
         layers.append(layer)
     model = Sequential(layers)
     model._rng.bit_generator.state = document["generator"]
