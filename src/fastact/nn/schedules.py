@@ -205,13 +205,14 @@ class Warmup(Schedule):
         return part * rate_at(self.learning_rate, max(step - self.warmup_steps, 0))
 
 
-def checked_rate(learning_rate):
+def checked_rate(learning_rate: object) -> float | Callable[[int], float]:
     """Return a learning rate, a number above 0 or a schedule, as a float or as the schedule that it is."""
     if isinstance(learning_rate, type):
         raise TypeError(f"learning_rate must be a number or a schedule, got the class {learning_rate.__name__}")
     if callable(learning_rate):
         return learning_rate
-    return _checks.number("learning_rate", learning_rate, positive=True)
+    rate: float = _checks.number("learning_rate", learning_rate, positive=True)
+    return rate
 
 
 def rate_at(learning_rate: float | Callable[[int], float], step: int) -> float:
