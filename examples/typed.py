@@ -4,7 +4,7 @@ Run it with ``python examples/typed.py``. The lines with `assert_type` say which
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,11 +88,31 @@ def small(rng: np.random.Generator, shape: tuple[int, int], negative_slope: floa
     return 0.1 * rng.standard_normal(shape)
 
 
+class Target(nn.Callback):
+    """A callback of one's own: enough is enough."""
+
+    def on_epoch_end(self, model: nn.Sequential, epoch: int, history: nn.History) -> None:
+        model.stop_training = history["accuracy"][-1] == 1.0
+
+
+def batches(X: NDArray[np.float64], y: NDArray[Any]) -> Iterator[tuple[NDArray[np.float64], NDArray[Any]]]:
+    """A generator of batches, for one epoch."""
+    for start in range(0, len(X), 16):
+        yield X[start : start + 16], y[start : start + 16]
+
+
 def network(X: NDArray[np.float64], labels: NDArray[np.int64]) -> None:
     hidden = nn.Dense(X.shape[1], 8, activation="leaky_relu", negative_slope=0.1, init="he_normal")
     model = nn.Sequential([hidden, nn.Dense(8, 8, "tanh"), nn.Dense(8, 2)], seed=0)
     history = model.fit(
-        X, labels, loss="softmax_cross_entropy", optimizer=WarmedUp(1e-2), epochs=5, validation_data=(X, labels)
+        X,
+        labels,
+        loss="softmax_cross_entropy",
+        optimizer=WarmedUp(1e-2),
+        epochs=5,
+        validation_data=(X, labels),
+        class_weight={0: 1.0, 1: 2.0},
+        callbacks=[nn.EarlyStopping(patience=2), Target()],
     )
     assert_type(history, nn.History)
     assert_type(history["val_accuracy"][-1], float)
@@ -102,7 +122,7 @@ def network(X: NDArray[np.float64], labels: NDArray[np.int64]) -> None:
     assert_type(model.layers, list[nn.Dense])
     print(hidden.W.shape, hidden.b.dtype, float(np.abs(hidden.dW).max()), float(hidden.db[0]))
     hidden.b = [0.0] * 8  # converted to the layer's own array
-    model.summary()
+    print(assert_type(model.summary(), str))
 
 
 def by_hand(X: NDArray[np.float64], targets: NDArray[np.float64]) -> None:
@@ -114,7 +134,8 @@ def by_hand(X: NDArray[np.float64], targets: NDArray[np.float64]) -> None:
         optimizer.step(model.parameters())
         assert_type(value, float)
     assert_type(model.train_on_batch(X, targets, loss="mse", optimizer=optimizer), float)
-    model.fit(X, targets, loss=nn.mse, optimizer="sgd")
+    model.fit(X, targets, loss=nn.mse, optimizer="sgd", sample_weight=np.ones(len(X)))
+    model.fit(batches(X, targets), loss=nn.mse, optimizer="sgd", validation_data=[(X, targets)])
 
 
 def main() -> None:

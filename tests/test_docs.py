@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import importlib.util
 import inspect
 import re
 from pathlib import Path
@@ -11,8 +12,11 @@ import pytest
 import fastact
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-NN = ["gradient_check", "initializers", "layers", "losses", "model", "optimizers"]
+NN = ["callbacks", "gradient_check", "history", "initializers", "layers", "losses", "model", "optimizers", "scaling",
+      "schedules", "storage"]
 MODULES = ["", "_reference", "nn", *(f"nn.{name}" for name in NN)]
+if importlib.util.find_spec("sklearn"):
+    MODULES += ["sklearn", "sklearn.estimators", "sklearn.patching"]
 
 
 def documented():

@@ -1,6 +1,7 @@
 """fastact.nn: Dense and Sequential against backpropagation written out in float64, and against PyTorch."""
 
 import copy
+import itertools
 
 import numpy as np
 import pytest
@@ -199,6 +200,8 @@ def test_seed_decides_the_weights():
         ("leaky_relu", None, np.full(300, 0.5), 2 / (1.25 * 400)),
         ("relu", "glorot_normal", 0.01, 2 / 700),
         ("tanh", "he_uniform", 0.5, 2 / 400),
+        ("sigmoid", "lecun_normal", 0.01, 1 / 400),
+        ("leaky_relu", "lecun_normal", 0.5, 1 / 400),
     ],
 )
 def test_initialisers(activation, init, slope, variance):
@@ -210,6 +213,122 @@ def test_initialisers(activation, init, slope, variance):
     else:
         assert np.abs(layer.W).max() <= np.sqrt(3 * variance) * (1 + 1e-6)
     assert not layer.b.any()
+
+
+@pytest.mark.parametrize("shape", [(40, 30), (30, 40), (40, 40), (1, 5)])
+@pytest.mark.parametrize(
+    ("activation", "slope", "gain"),
+    [
+        (None, 0.01, 1.0),
+        ("sigmoid", 0.01, 1.0),
+        ("tanh", 0.01, 1.0),
+        ("relu", 0.5, 2.0),
+        ("leaky_relu", 0.5, 2 / 1.25),
+        ("leaky_relu", -2.0, 2 / 5),
+    ],
+)
+def test_orthogonal(activation, slope, gain, shape):
+    W = nn.Sequential([nn.Dense(*shape, activation, slope, "orthogonal", np.float64)], seed=1).layers[0].W
+    product = W.T @ W if shape[0] >= shape[1] else W @ W.T
+    np.testing.assert_allclose(product, gain * np.eye(min(shape)), rtol=0, atol=1e-13)
+
+
+def test_orthogonal_of_one_slope_a_channel_and_of_both_signs():
+    slopes = np.array([0.0, 1.0, 2.0])
+    W = nn.orthogonal(np.random.default_rng(0), (5, 3), slopes)
+    np.testing.assert_allclose(W.T @ W, 2 / (1 + 5 / 3) * np.eye(3), rtol=0, atol=1e-13)
+    rng = np.random.default_rng(0)  # without the fixed signs the first entry would have one sign always
+    positive = sum(nn.orthogonal(rng, (3, 3))[0, 0] > 0 for _ in range(200))
+    assert 70 < positive < 130
+
+
+DEEP = {
+    "equal": ([64] * 11, 1.5),
+    "narrowing": ([300, *[100] * 9, 10], 2.0),
+    "uneven": ([32, 128, 64, 200, 64, 128, 32, 100, 50, 20, 10], 3.0),
+}
+
+
+@pytest.mark.parametrize(("widths", "factor"), DEEP.values(), ids=DEEP)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_unit_gain_keeps_the_gradient_through_ten_layers(activation, widths, factor):
+    for seed in range(3):
+        layers = [nn.Dense(*sizes, activation, 0.2, "unit_gain") for sizes in itertools.pairwise(widths)]
+        model = nn.Sequential(layers, seed=seed)
+        rng = np.random.default_rng(seed)
+        nn.unit_gain(model, rng.standard_normal((200, widths[0])))
+        X, dY = rng.standard_normal((200, widths[0])), rng.standard_normal((200, widths[-1]))
+        dX = reference(model, X, dY)[1]
+        assert 1 / factor < np.linalg.norm(dX) / np.linalg.norm(dY) < factor
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_unit_gain_makes_every_layer_keep_the_norm_of_random_gradients(activation):
+    layers = [nn.Dense(20, 30, activation, -0.5, "unit_gain", np.float64), nn.Dense(30, 30, "tanh", dtype=np.float64)]
+    layers.append(nn.Dense(30, 12, activation, 0.2, "unit_gain", np.float64))
+    model = nn.Sequential(layers, seed=0)
+    before = [layer.W.copy() for layer in layers]
+    rng = np.random.default_rng(0)
+    X = 3 * rng.standard_normal((50, 20))
+    layers[0].b = rng.standard_normal(30)
+    nn.unit_gain(model, X)
+    A = X
+    for layer, drawn in zip(layers, before, strict=True):
+        Y, slope = phi(layer.activation, A @ layer.W + layer.b, layer.negative_slope)
+        scale = np.linalg.norm(layer.W) / np.linalg.norm(drawn)
+        np.testing.assert_allclose(layer.W, scale * drawn, rtol=1e-12)
+        if layer.init == "unit_gain":
+            dY = rng.standard_normal((1000, *Y.shape))
+            factor = np.linalg.norm((dY * slope) @ layer.W.T) / np.linalg.norm(dY)
+            assert factor == pytest.approx(1.0, abs=0.01)
+            assert activation != "sigmoid" or np.abs(np.linalg.svd(layer.W)[1]).max() > 4.0
+        else:
+            np.testing.assert_array_equal(layer.W, drawn)
+        A = Y
+
+
+def test_training_scales_fresh_layers_once():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((40, 5)), rng.integers(0, 3, 40)
+
+    def fresh():
+        return nn.Sequential([nn.Dense(5, 8, "sigmoid", init="unit_gain"), nn.Dense(8, 3)], seed=0)
+
+    settings = {"loss": "softmax_cross_entropy", "optimizer": nn.SGD(1e-30)}
+    wanted, fitted, stepped, assigned = fresh(), fresh(), fresh(), fresh()
+    nn.unit_gain(wanted, X[:16])
+    assert fitted.layers[0].needs_batch and fitted.astype(np.float64).layers[0].needs_batch
+    fitted.fit(X, y, batch_size=16, epochs=2, shuffle=False, **settings)
+    stepped.train_on_batch(X[:16], y[:16], **settings)
+    for model in (wanted, fitted, stepped):
+        assert not model.layers[0].needs_batch
+        np.testing.assert_array_equal(model.layers[0].W, wanted.layers[0].W)
+    kept = wanted.layers[0].W.copy()
+    wanted.fit(X, y, **settings)  # is not scaled again
+    np.testing.assert_array_equal(wanted.layers[0].W, kept)
+    assigned.layers[0].W = np.ones((5, 8))
+    assigned.fit(X, y, **settings)
+    assert (assigned.layers[0].W == 1.0).all()
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_unit_gain_where_no_scale_will_do(activation):
+    for X in (np.zeros((3, 4)), np.full((1, 4), 1e30), np.full((1, 4), -1e30)):
+        model = nn.Sequential([nn.Dense(4, 1, activation, init="unit_gain")], seed=0)
+        nn.unit_gain(model, X)
+        assert np.isfinite(model.layers[0].W).all() and model.layers[0].W.any()
+
+
+def test_wrong_unit_gain():
+    model = nn.Sequential([nn.Dense(4, 1, init="unit_gain")], seed=0)
+    with pytest.raises(ValueError, match=r"X must have shape \(rows, 4\), got \(2, 3\)"):
+        nn.unit_gain(model, np.ones((2, 3)))
+    with pytest.raises(ValueError, match="X must have at least one row"):
+        nn.unit_gain(model, np.ones((0, 4)))
+    with pytest.raises(ValueError, match="X must be finite"):
+        nn.unit_gain(model, np.full((1, 4), np.nan))
+    with pytest.raises(ValueError, match="model must have a layer with init='unit_gain', got none"):
+        nn.unit_gain(nn.Sequential([nn.Dense(4, 1)]), np.ones((2, 4)))
 
 
 def test_own_initialiser():
@@ -241,6 +360,14 @@ def test_assigned_weights_are_copied_into_the_layer():
     assert layer.W is held and (held == 2 * values).all() and (values == np.eye(2)).all()
     with pytest.raises(ValueError, match=r"W must have shape \(2, 2\), got \(2,\)"):
         layer.W = [1, 2]
+    for wrong, words in ((1e39, "W must fit into float32"), (np.nan, "W must be finite")):
+        with pytest.raises(ValueError, match=rf"{words}, but W\[1, 0\] is {wrong}".replace("+", r"\+")):
+            layer.W = [[1, 2], [wrong, 3]]
+    assert (held == 2 * values).all()
+    with np.errstate(all="raise"):
+        layer.W = np.full((2, 2), 1e-40)
+    with pytest.raises(ValueError, match=r"b must be finite, but b\[0\] is -inf"):
+        layer.b = [-np.inf, 0]
 
 
 def test_copies_are_independent():
@@ -297,7 +424,10 @@ def test_wrong_models():
     layer = nn.Dense(2, 2)
     with pytest.raises(ValueError, match="stands in the list twice"):
         nn.Sequential([layer, layer])
-    for seed in (-1, "zero", 1.5):
+    for layers in (None, 3, nn.Dense(2, 2)):
+        with pytest.raises(TypeError, match=r"layers must be a list of Dense, got (None|3|Dense\(2, 2\))"):
+            nn.Sequential(layers)
+    for seed in (-1, "zero", 1.5, True, np.False_):
         with pytest.raises(ValueError, match="seed must be an integer of at least 0"):
             nn.Sequential([nn.Dense(2, 2)], seed=seed)
 
@@ -323,16 +453,22 @@ def test_wrong_operands():
         model.backward(np.ones((2, 5)))
     with pytest.raises(TypeError, match="X must have dtype float32, got float64"):
         model.layers[0].forward(np.ones((2, 5)))
+    with pytest.raises(TypeError, match="X must be an ndarray of dtype float32, got list"):
+        model.layers[0].forward([[1.0] * 5])
+    with pytest.raises(TypeError, match="dY must be an ndarray of dtype float32, got list"):
+        model.layers[0].backward([[1.0] * 7] * 2)
 
 
-def test_repr_and_summary(capsys):
+def test_repr_and_summary():
     assert repr(nn.Dense(3, 2)) == "Dense(3, 2)"
     layer = nn.Dense(3, 2, "leaky_relu", 0.2, "he_normal", np.float64)
     assert repr(layer) == "Dense(3, 2, activation='leaky_relu', negative_slope=0.2, init='he_normal', dtype=float64)"
     model = network("relu", np.float32)
     assert repr(model).startswith("Sequential([\n    Dense(5, 7, activation='relu'),\n")
     assert model.parameter_count == 5 * 7 + 7 + 7 * 6 + 6 + 6 * 3 + 3
-    model.summary()
-    printed = capsys.readouterr().out
-    assert "Dense(7, 6, activation='relu')" in printed and "111 parameters, float32" in printed
+    header, *layers, total = model.summary().splitlines()
+    assert header.split() == ["layer", "output", "parameters", "bytes"]
+    assert [line.split()[-2:] for line in layers] == [["42", "168"], ["48", "192"], ["21", "84"]]
+    assert "1  Dense(7, 6, activation='relu')  (rows, 6) " in layers[1]
+    assert total.split() == ["total,", "float32", "111", "444"]
     assert [p.name for p in model.parameters()][:3] == ["layers[0].W", "layers[0].b", "layers[1].W"]

@@ -8,7 +8,9 @@ import pytest
 
 import fastact
 from fastact import nn
-from fastact.nn.batches import Batches
+from fastact.nn._buffers import Buffers
+from fastact.nn.batches import Batches, Means
+from fastact.nn.data import DataReader
 
 ACTIVATIONS = ["sigmoid", "tanh", "relu", "leaky_relu"]
 CROSS_ENTROPY = {"loss": "softmax_cross_entropy"}
@@ -103,11 +105,13 @@ def test_seed_decides_the_training():
 
 def test_every_row_once_an_epoch_and_a_new_order_each():
     X = np.arange(10.0)[:, np.newaxis]
-    batches = Batches(X, np.float32, np.arange(10), np.intp, 4, np.random.default_rng(0))
+    batches = Batches(X, np.float32, np.arange(10), np.intp, 4, np.random.default_rng(0), np.arange(10))
     assert len(batches) == 3
     epochs = []
     for _ in range(3):
-        pairs = [(rows[:, 0].tolist(), labels.tolist()) for rows, labels in batches]
+        triples = [[array.ravel().tolist() for array in batch] for batch in batches]
+        assert all(labels == weights for _, labels, weights in triples)
+        pairs = [(rows, labels) for rows, labels, _ in triples]
         assert [len(rows) for rows, _ in pairs] == [4, 4, 2]
         assert all(rows == labels for rows, labels in pairs)
         epochs.append([row for rows, _ in pairs for row in rows])
@@ -133,6 +137,8 @@ def test_train_on_batch_is_a_fit_of_one_batch():
     assert same(weights(fitted), weights(stepped))
     with pytest.raises(TypeError, match="optimizer must be an Optimizer"):
         stepped.train_on_batch(X, y, **CROSS_ENTROPY, optimizer="sgd")
+    with pytest.raises(TypeError, match=r"got the class: write nn.Adam\(\)"):
+        stepped.train_on_batch(X, y, **CROSS_ENTROPY, optimizer=nn.Adam)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +211,7 @@ def test_progress_is_lines_in_a_log(capsys):
 
 # No allocation
 
-@pytest.mark.parametrize("layout", ["float32", "float64", "int16", "fortran"])
+@pytest.mark.parametrize("layout", ["float32", "float64", "int16", "fortran", "weighted"])
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("loss", ["softmax_cross_entropy", "mse"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
@@ -213,21 +219,23 @@ def test_progress_is_lines_in_a_log(capsys):
 def test_a_step_allocates_no_array(activation, optimizer, loss, shuffle, layout):
     activation, _, negative = activation.partition(" ")
     rng = np.random.default_rng(0)
-    X = (100 * rng.standard_normal((300, 320))).astype("float32" if layout == "fortran" else layout)
+    X = (100 * rng.standard_normal((300, 320))).astype(layout if layout in ("float64", "int16") else "float32")
     X = np.asfortranarray(X) if layout == "fortran" else X
     y = rng.integers(0, 10, 300) if loss == "softmax_cross_entropy" else rng.standard_normal((300, 10))
+    sample_weight = rng.random(300) if layout == "weighted" else None
     slope = -0.1 if negative else 0.01
     hidden = [nn.Dense(320, 320, activation, slope) for _ in range(2)]
     model = nn.Sequential([*hidden, nn.Dense(320, 10)], seed=0)
     loss, optimizer = nn.losses.get(loss), nn.optimizers.get(optimizer)
     optimizer.learning_rate = 1e-6
-    targets = loss.prepare("y", y, 300, 10, model.dtype)
-    batches = model._batches(X, targets, loss, 128, np.random.default_rng(0) if shuffle else None)
-    parameters = model.parameters()
+    rng = np.random.default_rng(0) if shuffle else None
+    batches = DataReader(model, loss).batches(X, y, sample_weight, 128, rng)
+    parameters, means = model.parameters(), Means(loss.metric)
 
     def epoch():
-        for X_batch, y_batch in batches:  # the last has 44 rows
-            model._train_step(X_batch, y_batch, loss, optimizer, parameters)
+        for X_batch, y_batch, weights in batches:  # the last has 44 rows
+            value, right = model._train_step(X_batch, y_batch, loss, optimizer, parameters, weights)
+            means.add(value, right, len(X_batch), weights)
 
     epoch()
     kept, peak = allocated(epoch)
@@ -235,6 +243,40 @@ def test_a_step_allocates_no_array(activation, optimizer, loss, shuffle, layout)
     # Views, tuples and floats are Python's own; for a sum that broadcasts NumPy's iterator takes 32 KiB and gives them
     # back. The arrays of this network have 164 KB and more (128 x 320 float32).
     assert peak < 100_000
+
+
+@pytest.mark.parametrize("clipping", [{}, {"clip_norm": 1e-3, "clip_value": 1e-5}], ids=["plain", "clipped"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda **clipping: nn.SGD(0.01, 0.9, nesterov=True, weight_decay=0.1, **clipping),
+        lambda **clipping: nn.AdaGrad(**clipping),
+        lambda **clipping: nn.RMSProp(momentum=0.9, **clipping),
+        lambda **clipping: nn.AdamW(nn.schedules.Warmup(nn.schedules.CosineDecay(0.01, 5), 5), **clipping),
+    ],
+    ids=["SGD", "AdaGrad", "RMSProp", "AdamW"],
+)
+def test_no_optimizer_allocates_an_array(optimizer, clipping):
+    rng = np.random.default_rng(0)
+    shapes = (320, 320), (320,)
+    parameters = [nn.Parameter("w", *rng.standard_normal((2, *shape)).astype(np.float32)) for shape in shapes]
+    optimizer = optimizer(**clipping)
+    optimizer.step(parameters)
+    kept, peak = allocated(lambda: optimizer.step(parameters))
+    assert kept == [] and peak < 30_000  # a block has 64 KB
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("loss", [nn.softmax_cross_entropy, nn.binary_cross_entropy, nn.mse], ids=repr)
+def test_no_loss_allocates_an_array(loss, weighted):
+    rng = np.random.default_rng(0)
+    Y = rng.standard_normal((300, 300)).astype(np.float32)
+    targets = rng.integers(0, 300, 300) if loss is nn.softmax_cross_entropy else rng.random(Y.shape, np.float32)
+    weights = rng.random(300, np.float32) if weighted else None
+    dY, buffers = np.empty_like(Y), Buffers()
+    loss.value_and_gradient(Y, targets, dY, buffers, weights)
+    kept, peak = allocated(lambda: loss.value_and_gradient(Y, targets, dY, buffers, weights))
+    assert kept == [] and peak < 100_000  # Y has 360 KB
 
 
 def allocated(function):
@@ -264,9 +306,9 @@ def test_allocations_would_be_seen():
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
-        ({"loss": "hinge"}, ValueError, "loss must be one of 'softmax_cross_entropy', 'mse'; got 'hinge'"),
-        ({"optimizer": "lion"}, ValueError, "optimizer must be one of 'sgd', 'adam'; got 'lion'"),
-        ({"optimizer": nn.SGD}, ValueError, "optimizer must be one of"),
+        ({"loss": "hinge"}, ValueError, "loss must be one of 'softmax_cross_entropy', .*'mse'; got 'hinge'"),
+        ({"optimizer": "lion"}, ValueError, "optimizer must be one of 'sgd', .*; got 'lion'"),
+        ({"optimizer": nn.SGD}, TypeError, r"optimizer must be an Optimizer, got the class: write nn.SGD\(\)"),
         ({"epochs": 0}, ValueError, "epochs must be at least 1, got 0"),
         ({"epochs": 1.5}, TypeError, "epochs must be an integer, got 1.5"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
@@ -278,7 +320,8 @@ def test_allocations_would_be_seen():
         ({"X": np.full((50, 4), np.inf)}, ValueError, "X must be finite"),
         ({"y": np.zeros(50)}, TypeError, "y must hold integer labels, got dtype float64"),
         ({"y": np.arange(50)}, ValueError, r"y must hold labels from 0 to 2 .* y\[3\] is 3"),
-        ({"validation_data": 3}, ValueError, r"validation_data must be a pair \(X, y\), got int"),
+        ({"validation_data": 3}, ValueError, r"validation_data must be an iterable of batches .*, got int"),
+        ({"validation_data": ([], [], [], [])}, ValueError, r"validation_data must be \(X, y\), .* got a tuple of 4"),
         ({"validation_data": (np.ones((2, 3)), [0, 1])}, ValueError, r"validation_data\[0\] must have shape"),
         ({"validation_data": (np.ones((2, 4)), [0, 7])}, ValueError, r"validation_data\[1\] must hold labels"),
     ],
@@ -327,23 +370,25 @@ def test_divergence_names_epoch_batch_and_layer():
 
 # The gradient check
 
-def check(activation, loss="softmax_cross_entropy", slope=0.01, depth=3, seed=0):
+def check(activation, loss="softmax_cross_entropy", slope=0.01, depth=3, seed=0, weighted=False):
     rng = np.random.default_rng(seed)
     features = [6, *[8] * depth]
     layers = [nn.Dense(*sizes, activation, slope) for sizes in itertools.pairwise(features)]
     model = nn.Sequential([*layers, nn.Dense(8, 4)], seed=seed)
     before = weights(model)
     X = rng.standard_normal((10, 6))
-    y = rng.integers(0, 4, 10) if loss == "softmax_cross_entropy" else rng.standard_normal((10, 4))
-    error = nn.check_gradients(model, X, y, loss)
+    y = rng.integers(0, 4, 10) if loss == "softmax_cross_entropy" else rng.random((10, 4))
+    sample_weight = [0.0, *rng.random(9)] if weighted else None
+    error = nn.check_gradients(model, X, y, loss, sample_weight=sample_weight)
     assert type(error) is float and same(weights(model), before) and model.dtype == np.float32
     return error
 
 
-@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "mse"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "binary_cross_entropy", "mse"])
 @pytest.mark.parametrize("activation", [None, *ACTIVATIONS])
-def test_gradients_pass_the_check(activation, loss):
-    assert max(check(activation, loss, seed=seed) for seed in range(3)) < 1e-8
+def test_gradients_pass_the_check(activation, loss, weighted):
+    assert max(check(activation, loss, seed=seed, weighted=weighted) for seed in range(2)) < 1e-8
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.3, 1.7, -0.4])
@@ -364,6 +409,12 @@ def test_units_at_their_kink_give_no_false_alarm():
         flat = nn.Sequential([nn.Dense(2, 6, "relu")], seed=0)
         flat.layers[0].W = np.zeros((2, 6))
         nn.check_gradients(flat, np.ones((1, 2)), np.ones((1, 6)), "mse")
+
+
+def test_wrong_sample_weight_for_the_check():
+    model = nn.Sequential([nn.Dense(2, 2)], seed=0)
+    with pytest.raises(ValueError, match=r"sample_weight must have shape \(3,\), a weight for each row, got \(2,\)"):
+        nn.check_gradients(model, np.ones((3, 2)), [0, 1, 0], "softmax_cross_entropy", sample_weight=[1, 1])
 
 
 FAULTS = {

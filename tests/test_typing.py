@@ -22,7 +22,8 @@ PACKAGE = Path(fastact.__file__).parent
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "typed.py"
 MISTAKES = Path(__file__).with_name("typing_mistakes.py")
 COMPILED = ["fastact.activations", "fastact.kernels", "fastact.ufuncs"]
-NN = ["gradient_check", "initializers", "layers", "losses", "model", "optimizers"]
+NN = ["batches", "callbacks", "data", "gradient_check", "history", "initializers", "layers", "losses", "model",
+      "optimizers", "progress", "scaling", "schedules", "storage", "weights"]
 
 
 def run(*command, cwd):
@@ -115,9 +116,12 @@ def test_stub_and_signature(p):
 
 
 def annotated():
-    """The public functions and methods of fastact.nn and fastact.runtime, by name."""
+    """The public functions and methods of fastact.nn, fastact.runtime and fastact.sklearn, by name."""
     found = {}
-    for module in [fastact.runtime, *(importlib.import_module(f"fastact.nn.{name}") for name in NN)]:
+    modules = [fastact.runtime, *(importlib.import_module(f"fastact.nn.{name}") for name in NN)]
+    if importlib.util.find_spec("sklearn"):
+        modules += [importlib.import_module(f"fastact.sklearn.{name}") for name in ("estimators", "patching")]
+    for module in modules:
         for name, value in vars(module).items():
             if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
                 continue

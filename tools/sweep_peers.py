@@ -3,8 +3,8 @@ float16 and bfloat16, over all 65,536.
 
     python tools/sweep_peers.py [step, default 1: every input]
 
-Needs what the benchmarks compare with, and ml_dtypes: pip install ".[bench,peers]" torch==2.13.0 ml_dtypes. Runs a
-process a processor; half an hour on two. The exact value is float64's, an ULP the spacing of the type at that value (2^-149 for
+Needs what the benchmarks compare with: pip install ".[bench,peers]" torch==2.13.0 ml_dtypes. Runs a process a
+processor; half an hour on two. The exact value is float64's, an ULP the spacing of the type at that value (2^-149 for
 subnormals of float32), the mean over all inputs but NaN. "0 for" counts results of 0 where the exact one is not.
 """
 

@@ -15,27 +15,54 @@ Examples
 True
 """
 
+from fastact.nn import initializers, losses, optimizers, schedules
+from fastact.nn.callbacks import Callback, Checkpoint, EarlyStopping
 from fastact.nn.gradient_check import check_gradients
-from fastact.nn.initializers import glorot_normal, glorot_uniform, he_normal, he_uniform
+from fastact.nn.history import History
+from fastact.nn.initializers import (
+    glorot_normal,
+    glorot_uniform,
+    he_normal,
+    he_uniform,
+    lecun_normal,
+    orthogonal,
+)
 from fastact.nn.layers import Dense, Parameter
-from fastact.nn.losses import Loss, mse, softmax_cross_entropy
-from fastact.nn.model import History, Sequential
-from fastact.nn.optimizers import SGD, Adam, Optimizer
+from fastact.nn.losses import Loss, binary_cross_entropy, mse, softmax_cross_entropy
+from fastact.nn.model import Sequential
+from fastact.nn.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
+from fastact.nn.scaling import unit_gain
+from fastact.nn.storage import load
 
 __all__ = [
     "SGD",
+    "AdaGrad",
     "Adam",
+    "AdamW",
+    "Callback",
+    "Checkpoint",
     "Dense",
+    "EarlyStopping",
     "History",
     "Loss",
     "Optimizer",
     "Parameter",
+    "RMSProp",
     "Sequential",
+    "binary_cross_entropy",
     "check_gradients",
     "glorot_normal",
     "glorot_uniform",
     "he_normal",
     "he_uniform",
+    "initializers",
+    "lecun_normal",
+    "load",
+    "losses",
     "mse",
+    "optimizers",
+    "orthogonal",
+    "schedules",
     "softmax_cross_entropy",
+    "unit_gain",
 ]

@@ -1,5 +1,6 @@
 """Checks of arguments: every error names the argument, what came and what was wanted."""
 
+import importlib
 import math
 import numbers
 import sys
@@ -44,6 +45,13 @@ def number(argument, value, least=0.0, below=math.inf, positive=False):
     return found
 
 
+def boolean(argument: str, value: object) -> bool:
+    """Return ``value``, which must be True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{argument} must be True or False, got {value!r} ({type(value).__name__})")
+    return bool(value)
+
+
 def float_type(dtype):
     """Return ``dtype`` as np.dtype; only float32 and float64 will do."""
     try:
@@ -79,6 +87,23 @@ def real_matrix(argument: str, values: ArrayLike, columns: int) -> NDArray[Any]:
     return array
 
 
+@np.errstate(all="ignore")
+def row_weights(argument: str, values: ArrayLike, rows: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return ``values`` as a new array of shape (``rows``,) and type ``dtype``: at least 0, and not all 0."""
+    array = real_array(argument, values)
+    if array.shape != (rows,):
+        raise ValueError(f"{argument} must have shape ({rows},), a weight for each row, got {array.shape}")
+    finite(argument, array, dtype)
+    if (array < 0).any():
+        row = int(np.argmax(array < 0))
+        raise ValueError(f"{argument} must be at least 0, but {argument}[{row}] is {array[row]}")
+    array = array.astype(dtype)
+    total = float(np.sum(array, dtype=np.float64))
+    if rows and not 0.0 < total < math.inf:
+        raise ValueError(f"{argument} must have a sum above 0 and finite, got {total:g}")
+    return array
+
+
 @np.errstate(all="ignore")  # signalling NaNs
 def finite(argument, array, dtype):
     """Refuse NaN, infinities and numbers beyond ``dtype``; reads a few megabytes at a time."""
@@ -96,3 +121,12 @@ def finite(argument, array, dtype):
         where = f"{argument}[{', '.join(str(index) for index in place)}]"
         wanted = f"fit into {np.dtype(dtype)}" if np.isfinite(value) else "be finite"
         raise ValueError(f"{argument} must {wanted}, but {where} is {value}")
+
+
+def extra(module: str, name: str) -> Any:
+    """Return a module that fastact does not depend on; without it the error says what to install."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(f'this needs {module}, which cannot be imported ({error}): pip install "fastact[{name}]"'
+                          ) from error

@@ -1,14 +1,20 @@
-"""Mini-batches: rows of arrays, in an order of their own, as arrays of the model's type."""
+"""Mini-batches: rows of arrays in an order of their own, or what an iterable gives, as arrays of the model's type."""
 
 from __future__ import annotations  # np.random, which NumPy loads when it is first named, stands in them
 
-from collections.abc import Iterator
+import itertools
+import numbers
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fastact.nn._buffers import Buffers
+from fastact.nn._types import Floats
+
+# X, targets and the rows' weights, if there are any
+Batch = tuple[NDArray[Any], NDArray[Any], Floats | None]
 
 
 class RowReader:
@@ -47,10 +53,10 @@ class RowReader:
 
 
 class Batches:
-    """Pairs (X, targets) of ``batch_size`` rows; the last pair has what remains.
+    """Triples (X, targets, weights) of ``batch_size`` rows; the last has what remains. Without weights they are None.
 
     Every pass over the batches takes the rows in a new random order drawn from ``rng``, or as they lie without one.
-    A pair's arrays are overwritten by the next.
+    A batch's arrays are overwritten by the next. A batch whose weights are all 0 is left out.
     """
 
     def __init__(
@@ -61,10 +67,12 @@ class Batches:
         target_dtype: DTypeLike,
         batch_size: int,
         rng: np.random.Generator | None = None,
+        weights: Floats | None = None,
     ) -> None:
         self._rows = len(X)
         self._X = RowReader(X, dtype)
         self._targets = RowReader(targets, target_dtype)
+        self._weights = None if weights is None else RowReader(weights, dtype)
         self._batch_size = min(batch_size, self._rows)
         self._rng = rng
         self._order = np.arange(self._rows)
@@ -72,14 +80,95 @@ class Batches:
     def __len__(self) -> int:
         return -(-self._rows // self._batch_size)
 
-    def __iter__(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    def __iter__(self) -> Iterator[Batch]:
         if self._rng is not None:
-            self._order[:] = np.arange(self._rows)  # so that an order depends on the generator's state alone
+            self._order.sort()  # so that an order depends on the generator's state alone
             self._rng.shuffle(self._order)
         for start in range(0, self._rows, self._batch_size):
             stop = min(start + self._batch_size, self._rows)
-            if self._rng is None:
-                yield self._X.slice(start, stop), self._targets.slice(start, stop)
-            else:
-                index = self._order[start:stop]
-                yield self._X.take(index), self._targets.take(index)
+            weights = self._weights and self._read(self._weights, start, stop)
+            if weights is None or weights.any():
+                yield self._read(self._X, start, stop), self._read(self._targets, start, stop), weights
+
+    def _read(self, reader, start, stop):
+        return reader.slice(start, stop) if self._rng is None else reader.take(self._order[start:stop])
+
+
+class BatchStream:
+    """The same triples from an iterable of tuples (X, y) or (X, y, sample_weight), each checked when it comes.
+
+    Parameters
+    ----------
+    argument : str
+        What error messages call the iterable.
+    data : iterable
+    steps : int or None
+        Batches in a pass; None for all that there are. An iterator gives the next ones in every pass.
+    check : callable
+        ``(number, X, y, sample_weight) -> iterable of triples``.
+    """
+
+    def __init__(
+        self, argument: str, data: Iterable[Any], steps: int | None, check: Callable[..., Iterable[Batch]]
+    ) -> None:
+        self._argument = argument
+        self._data = data
+        self._steps = steps
+        self._check = check
+        if isinstance(data, list | tuple):
+            for number, batch in enumerate(data, start=1):
+                self._arrays(number, batch)
+
+    @property
+    def once(self) -> bool:
+        """Whether all that there is goes into one pass."""
+        return self._steps is None and isinstance(self._data, Iterator)
+
+    def __len__(self) -> int:
+        """Return the batches of a pass, 0 where that is not known."""
+        known = len(self._data) if isinstance(self._data, Sized) else 0
+        return known if self._steps is None else self._steps
+
+    def __iter__(self) -> Iterator[Batch]:
+        number = 0
+        for number, batch in enumerate(itertools.islice(self._data, self._steps), start=1):
+            yield from self._check(number, *self._arrays(number, batch))
+        wanted = 1 if self._steps is None else self._steps
+        if number < wanted:
+            asked = "" if self._steps is None else " (steps_per_epoch)"
+            raise ValueError(f"{self._argument} must give {wanted} or more batches{asked}, but it ended after {number}")
+
+    def _arrays(self, number, batch):
+        """Return X, y and sample_weight (or None)."""
+        arrays = isinstance(batch, tuple | list) and not any(isinstance(item, numbers.Number) for item in batch)
+        if not (arrays and len(batch) in (2, 3)):
+            length = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
+            raise ValueError(
+                f"{self._argument} must give tuples (X, y) or (X, y, sample_weight) of arrays where it does not come "
+                f"with a y, but item {number} is a {type(batch).__name__}{length}"
+            )
+        return batch if len(batch) == 3 else (*batch, None)
+
+
+class Means:
+    """The means over batches: of the loss by the batch's rows, or the sum of their weights, of the hits by the rows."""
+
+    def __init__(self, metric: str | None) -> None:
+        self._metric = metric
+        self._loss = self._weight = self._hits = 0.0
+        self._rows = 0
+
+    def add(self, loss: float, hits: float, rows: int, weights: Floats | None) -> None:
+        """Count a batch."""
+        weight = rows if weights is None else float(np.add.reduce(weights, dtype=np.float64))
+        self._loss += loss * weight
+        self._weight += weight
+        self._hits += hits
+        self._rows += rows
+
+    def result(self) -> dict[str, float]:
+        """Return the means by name: "loss", and the metric if there is one."""
+        if self._weight == 0.0:
+            raise ValueError("class_weight and sample_weight must not make the weights of all rows 0")
+        loss = {"loss": self._loss / self._weight}
+        return loss | {self._metric: self._hits / self._rows} if self._metric else loss

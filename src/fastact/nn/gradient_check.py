@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastact.nn import losses
+from fastact.nn import _checks, losses
 from fastact.nn._buffers import Buffers
 from fastact.nn.losses import Loss, LossName
 from fastact.nn.model import Sequential
@@ -19,7 +19,9 @@ STEPS = (1e-3, 1e-4, 1e-5)
 RESOLVED = 1e-4
 
 
-def check_gradients(model: Sequential, X: ArrayLike, y: ArrayLike, loss: LossName | Loss) -> float:
+def check_gradients(
+    model: Sequential, X: ArrayLike, y: ArrayLike, loss: LossName | Loss, sample_weight: ArrayLike | None = None
+) -> float:
     """Return the largest relative error of the gradients that the model's backward pass gives.
 
     Every entry w of every W and b is compared with the central difference of 4th order ::
@@ -40,6 +42,8 @@ def check_gradients(model: Sequential, X: ArrayLike, y: ArrayLike, loss: LossNam
     X, y : array_like
         As `Sequential.fit` takes them. A few rows will do: the time is four forward passes a parameter.
     loss : str or nn.Loss
+    sample_weight : array_like, shape (rows,), optional
+        What each row counts in the loss.
 
     Returns
     -------
@@ -68,13 +72,16 @@ def check_gradients(model: Sequential, X: ArrayLike, y: ArrayLike, loss: LossNam
     X, targets = model._checked_data("X", X, "y", y, loss)
     X = np.ascontiguousarray(X, dtype=np.float64)
     targets = targets.astype(loss.target_dtype(np.dtype(np.float64)))
+    weights = sample_weight
+    if weights is not None:
+        weights = _checks.row_weights("sample_weight", weights, len(X), model.dtype)
     dY = np.empty((len(X), model.out_features))
     buffers = Buffers()
 
     def value_and_sides():
         """Return the loss, and on which side of its kink every unit is."""
         Y = model._forward(X)
-        value = loss.value_and_gradient(Y, targets, dY, buffers)
+        value = loss.value_and_gradient(Y, targets, dY, buffers, weights)
         return value, [active for layer in model.layers if (active := layer.active()) is not None]
 
     value, sides = value_and_sides()

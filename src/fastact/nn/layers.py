@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # np.random, which NumPy loads when it is first named, stands in them
 
+import math
 from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
@@ -71,7 +72,8 @@ class Dense:
         Slope of leaky_relu for Z ≤ 0; no other activation uses it. Any finite slope will do. A negative one makes
         the layer keep Z as well, because Y then no longer tells the sign of Z.
     init : str or callable, optional
-        Initialiser of W: "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", or a function
+        Initialiser of W: "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_normal", "orthogonal",
+        "unit_gain" (orthogonal, then scaled on the first batch of training; see `nn.unit_gain`), or a function
         ``(rng, shape, negative_slope) -> array``. The default is "he_uniform" for relu and leaky_relu and
         "glorot_uniform" for the others. b starts at 0.
     dtype : {np.float32, np.float64}, optional
@@ -85,11 +87,14 @@ class Dense:
         for every layer that has no weights yet) reading them is a RuntimeError.
     dW, db : ndarray
         Gradients of the last `backward`, of the shapes of W and b.
+    needs_batch : bool
+        Whether W is still to be scaled on a batch, because ``init`` is "unit_gain".
 
     Raises
     ------
     TypeError, ValueError
-        For an unknown activation, initialiser or dtype, a number of features below 1, a slope that is not finite.
+        For an unknown activation, initialiser or dtype, a number of features below 1, a slope that is not finite; for
+        values of W or b that are not finite in the dtype.
 
     Examples
     --------
@@ -135,6 +140,7 @@ class Dense:
         self._keeps_Z = activation == "leaky_relu" and bool(np.any(self.negative_slope < 0))
         self._W: Floats | None = None
         self._b: Floats | None = None
+        self.needs_batch = False
         self.dW = self.db = None  # type: ignore[assignment]  # until there are weights
         self._X: Floats | None = None
         self._Y: Floats | None = None
@@ -155,9 +161,12 @@ class Dense:
 
     def initialize(self, rng: np.random.Generator) -> None:
         """Draw W with the layer's initialiser from ``rng`` (a numpy.random.Generator) and set b to 0."""
-        shape = (self.in_features, self.out_features)
-        self.W = initializers.get(self.init)(rng, shape, self._slope[0] if self._slope else 0.0)
+        init, slope = initializers.get(self.init), self._slope[0] if self._slope else 0.0
+        if init is initializers.orthogonal and self.activation not in ("relu", "leaky_relu"):
+            slope = 1.0  # there is no ReLU to make up for
+        self.W = init(rng, (self.in_features, self.out_features), slope)
         self.b = np.zeros(self.out_features)
+        self.needs_batch = self.init == "unit_gain"
 
     @property
     def initialized(self) -> bool:
@@ -171,6 +180,7 @@ class Dense:
     @W.setter
     def W(self, values: ArrayLike) -> None:
         self._W = self._filled(self._W, "W", values, (self.in_features, self.out_features))
+        self.needs_batch = False
         self.dW = np.zeros_like(self._W) if self.dW is None else self.dW
 
     @property
@@ -194,8 +204,10 @@ class Dense:
         values = _checks.real_array(name, values)
         if values.shape != shape:
             raise ValueError(f"{name} must have shape {shape}, got {values.shape}")
+        _checks.finite(name, values, self.dtype)
         array = np.empty(shape, self.dtype) if array is None else array
-        array[...] = values
+        with np.errstate(under="ignore"):
+            array[...] = values
         return array
 
     def parameters(self) -> list[Parameter]:
@@ -207,6 +219,7 @@ class Dense:
         twin = Dense(self.in_features, self.out_features, self.activation, self.negative_slope, self.init, dtype)
         if self.initialized:
             twin.W, twin.b = self.W, self.b
+            twin.needs_batch = self.needs_batch
         return twin
 
     def forward(self, X: Floats) -> Floats:
@@ -296,6 +309,42 @@ class Dense:
             return np.multiply(dZ, dY, out=dZ)
         return _run(f"{self.activation}_backward", dY, self._Y, *self._slope, out=dZ)
 
+    def derivative(self, Z: Floats) -> Floats:
+        """Return φ′(Z), the slopes of the activation at its inputs, in a new array."""
+        if self.activation is None:
+            return np.ones_like(Z)
+        slopes: Floats = getattr(fastact, f"{self.activation}_derivative")(Z, *self._slope)
+        return slopes
+
+    def scale_to_unit_gain(self, X: Floats) -> None:
+        """Multiply W by the number with which random gradients keep their norm, on this batch; see `nn.unit_gain`.
+
+        Parameters
+        ----------
+        X : ndarray of the layer's dtype, shape (rows, in_features)
+            Inputs of the layer.
+        """
+        self._check_operand("X", X, self.in_features)
+        with np.errstate(all="ignore"):
+            self.W = self._unit_gain_scale(X) * self.W
+
+    def _unit_gain_scale(self, X):
+        XW = X @ self.W
+        column_squares = np.sum(np.square(self.W, dtype=np.float64), axis=0)
+        scale, best, least = 1.0, 1.0, math.inf
+        for _ in range(50):
+            slopes = self.derivative(scale * XW + self.b)
+            squares = np.square(slopes, dtype=np.float64) @ column_squares
+            gain = scale * math.sqrt(squares.mean() / self.out_features)
+            if not 0.0 < gain < math.inf:  # all units are dead or saturated
+                break
+            if abs(math.log(gain)) < least:
+                best, least = scale, abs(math.log(gain))
+            if least < 1e-3:
+                break
+            scale /= gain  # φ′ falls with the scale, so the gain grows by less than in proportion
+        return best
+
     @property
     def input(self) -> Floats | None:
         """X of the last `forward`, None before it."""
@@ -318,10 +367,16 @@ class Dense:
         return None if signed is None else signed > 0
 
     def _check_operand(self, argument, array, columns):
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"{argument} must be an ndarray of dtype {self.dtype}, got {type(array).__name__}")
         if array.dtype != self.dtype:
             raise TypeError(f"{argument} must have dtype {self.dtype}, got {array.dtype}")
         if array.ndim != 2 or array.shape[1] != columns:
             raise ValueError(f"{argument} must have shape (rows, {columns}), got {array.shape}")
+
+    def __getstate__(self):
+        """Leave the arrays of the last pass out of copies and pickles: a copy has buffers of its own."""
+        return {**vars(self), "_X": None, "_Y": None, "_Z": None, "_buffers": Buffers()}
 
     def __repr__(self):
         settings = [str(self.in_features), str(self.out_features)]

@@ -2,6 +2,12 @@
 
 A loss is a row of `LOSSES`: it checks the targets once (`prepare`) and then, batch by batch, gives the loss and
 writes the gradient (`value_and_gradient`). A loss keeps no state; the buffers it needs come from the caller.
+
+Every loss is a mean over the rows of a batch. With weights w, one a row, it is the weighted mean ::
+
+    L = Σᵢ wᵢ lᵢ / Σᵢ wᵢ        lᵢ the loss of row i
+
+so that only the proportions of the weights count.
 """
 
 from typing import Any, Literal
@@ -12,8 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from fastact.nn import _checks
 from fastact.nn._buffers import Buffers
 from fastact.nn._types import Floats
+from fastact.nn.layers import _run
 
-LossName = Literal["softmax_cross_entropy", "mse"]
+LossName = Literal["softmax_cross_entropy", "binary_cross_entropy", "mse"]
 
 
 class Loss:
@@ -41,15 +48,23 @@ class Loss:
         """Return the type of the targets of a batch for a model of type ``dtype``."""
         return dtype
 
-    def value_and_gradient(self, Y: Floats, targets: NDArray[Any], dY: Floats, buffers: Buffers) -> float:
-        """Return the loss of a batch as a float and write its gradient ∂L/∂Y into ``dY``."""
+    def value_and_gradient(
+        self, Y: Floats, targets: NDArray[Any], dY: Floats, buffers: Buffers, weights: Floats | None = None
+    ) -> float:
+        """Return the loss of a batch as a float and write its gradient ∂L/∂Y into ``dY``.
+
+        ``weights``, of shape (rows,) and Y's dtype, make the mean over the rows a weighted one. Where they are all 0,
+        so are the loss and the gradient.
+        """
         raise NotImplementedError
 
-    def hits(self, Y: Floats, targets: NDArray[Any], buffers: Buffers) -> int:
-        """Return how many rows of the batch are right, for a loss with a `metric`."""
+    def hits(self, Y: Floats, targets: NDArray[Any], buffers: Buffers) -> float:
+        """Return how many rows of the batch are right, for a loss with a `metric`; weights play no part in it."""
         raise NotImplementedError
 
-    def __call__(self, Y: ArrayLike, targets: ArrayLike) -> tuple[float, Floats]:
+    def __call__(
+        self, Y: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None
+    ) -> tuple[float, Floats]:
         """Return the loss and its gradient, for a training loop written by hand.
 
         Parameters
@@ -58,6 +73,8 @@ class Loss:
             The outputs of a network; what is not float32 becomes float64.
         targets : array_like
             As the loss wants them.
+        weights : array_like, shape (rows,), optional
+            What each row counts in the mean: numbers of at least 0, not all 0.
 
         Returns
         -------
@@ -68,7 +85,7 @@ class Loss:
         Raises
         ------
         TypeError, ValueError
-            Y or the targets have a wrong type, shape or value.
+            Y, the targets or the weights have a wrong type, shape or value.
         """
         Y = _checks.real_array("Y", Y)
         if Y.ndim != 2 or Y.size == 0:
@@ -76,8 +93,12 @@ class Loss:
         Y = np.ascontiguousarray(Y, dtype=np.float32 if Y.dtype == np.float32 else np.float64)
         rows, columns = Y.shape
         targets = self.prepare("targets", targets, rows, columns, Y.dtype)
+        if weights is not None:
+            weights = _checks.row_weights("weights", weights, rows, Y.dtype)
         dY = np.empty_like(Y)
-        value = self.value_and_gradient(Y, targets.astype(self.target_dtype(Y.dtype)), dY, Buffers())
+        with np.errstate(all="ignore"):
+            targets = targets.astype(self.target_dtype(Y.dtype))
+            value = self.value_and_gradient(Y, targets, dY, Buffers(), weights)
         return value, dY
 
     def __repr__(self):
@@ -88,6 +109,32 @@ def _check_rows(argument, y, rows):
     if y.ndim == 0 or len(y) != rows:
         found = f"shape {y.shape}" if y.ndim == 0 else f"{len(y)}"
         raise ValueError(f"{argument} must have one entry for each of the {rows} rows of X, got {found}")
+
+
+def _real_targets(argument, y, rows, columns, dtype):
+    """Return targets of the shape of the outputs; for a single output a vector will do."""
+    y = _checks.real_array(argument, y)
+    _check_rows(argument, y, rows)
+    if y.ndim == 1 and columns == 1:
+        y = y[:, np.newaxis]
+    if y.shape != (rows, columns):
+        raise ValueError(f"{argument} must have the shape of the outputs, ({rows}, {columns}), got {y.shape}")
+    _checks.finite(argument, y, dtype)
+    return y
+
+
+def _shares(weights, Y, buffers):
+    """Return what each row counts in the mean, wᵢ / Σw: 1 / rows, or a column of Y's type."""
+    if weights is None:
+        return 1.0 / len(Y)
+    share = buffers.rows("share", len(Y), 1, dtype=Y.dtype)
+    exact = buffers.rows("exact share", len(Y), dtype=np.float64)
+    exact[...] = weights
+    total = float(np.add.reduce(exact))  # of float32 it might overflow
+    if total > 0.0:
+        exact /= total
+    share[:, 0] = exact
+    return share
 
 
 class SoftmaxCrossEntropy(Loss):
@@ -152,14 +199,16 @@ class SoftmaxCrossEntropy(Loss):
     def target_dtype(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
         return np.dtype(np.intp)
 
-    def value_and_gradient(self, Y: Floats, targets: NDArray[Any], dY: Floats, buffers: Buffers) -> float:
+    def value_and_gradient(
+        self, Y: Floats, targets: NDArray[Any], dY: Floats, buffers: Buffers, weights: Floats | None = None
+    ) -> float:
         rows, columns = Y.shape
         top = buffers.rows("row maximum", rows, 1, dtype=Y.dtype)
         total = buffers.rows("row sum", rows, 1, dtype=Y.dtype)
-        at_label = buffers.rows("at label", rows, dtype=Y.dtype)
-        loss = buffers.rows("row loss", rows, dtype=np.float64)
-        place = buffers.rows("place of label", rows, dtype=np.intp)
-        np.add(buffers.multiples(columns, rows), targets, out=place)  # in the flat array of the outputs
+        at_label = buffers.rows("at label", rows, 1, dtype=Y.dtype)
+        loss = buffers.rows("row loss", rows, 1, dtype=np.float64)
+        place = buffers.rows("place of label", rows, 1, dtype=np.intp)
+        np.add(buffers.multiples(columns, rows), targets, out=place[:, 0])  # in the flat array of the outputs
 
         np.maximum.reduce(Y, axis=1, keepdims=True, out=top)
         Y.take(place, out=at_label, mode="clip")  # "raise" would copy `out`
@@ -168,23 +217,25 @@ class SoftmaxCrossEntropy(Loss):
         np.add.reduce(dY, axis=1, keepdims=True, out=total)
 
         # log Σ exp(y - top) + top - y_label, a row at a time in float64: float32 would overflow for huge logits
-        spare = buffers.rows("row spare", rows, dtype=np.float64)
-        loss[...] = total[:, 0]
+        spare = buffers.rows("row spare", rows, 1, dtype=np.float64)
+        loss[...] = total
         np.log(loss, out=loss)
-        spare[...] = top[:, 0]
+        spare[...] = top
         loss += spare
         spare[...] = at_label
         loss -= spare
 
-        total *= rows
-        dY /= total
+        share = _shares(weights, Y, buffers)
+        np.divide(share, total, out=total)
+        dY *= total
         gradient = dY.reshape(-1)
         gradient.take(place, out=at_label, mode="clip")
-        at_label -= 1.0 / rows
+        at_label -= share
         gradient[place] = at_label
-        return float(np.add.reduce(loss)) / rows
+        loss *= share
+        return float(np.add.reduce(loss, axis=None))
 
-    def hits(self, Y: Floats, targets: NDArray[Any], buffers: Buffers) -> int:
+    def hits(self, Y: Floats, targets: NDArray[Any], buffers: Buffers) -> float:
         guess = buffers.rows("guess", len(Y), dtype=np.intp)
         right = buffers.rows("right", len(Y), dtype=np.bool_)
         Y.argmax(axis=1, out=guess)
@@ -216,30 +267,98 @@ class MeanSquaredError(Loss):
     name = "mse"
 
     def prepare(self, argument: str, y: ArrayLike, rows: int, columns: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-        y = _checks.real_array(argument, y)
-        _check_rows(argument, y, rows)
-        if y.ndim == 1 and columns == 1:
-            y = y[:, np.newaxis]
-        if y.shape != (rows, columns):
-            raise ValueError(f"{argument} must have the shape of the outputs, ({rows}, {columns}), got {y.shape}")
-        _checks.finite(argument, y, dtype)
-        return y
+        return _real_targets(argument, y, rows, columns, dtype)
 
-    def value_and_gradient(self, Y: Floats, targets: NDArray[Any], dY: Floats, buffers: Buffers) -> float:
-        np.subtract(Y, targets, out=dY)
-        difference = dY.reshape(-1)
+    def value_and_gradient(
+        self, Y: Floats, targets: NDArray[Any], dY: Floats, buffers: Buffers, weights: Floats | None = None
+    ) -> float:
+        rows, columns = Y.shape
+        weighted = buffers.rows("weighted difference", rows, columns, dtype=Y.dtype)
+        difference = np.subtract(Y, targets, out=dY)
+        np.multiply(difference, _shares(weights, Y, buffers), out=weighted)
         with np.errstate(over="ignore"):
-            value = float(np.dot(difference, difference)) / dY.size
+            value = float(np.dot(weighted.reshape(-1), difference.reshape(-1))) / columns
         if value == np.inf:  # the squares are too large for float32, but perhaps not for float64
-            value = float(np.mean(np.square(difference, dtype=np.float64)))
-        dY *= 2.0 / dY.size
+            value = float(np.sum(np.multiply(weighted, difference, dtype=np.float64))) / columns
+        np.multiply(weighted, 2.0 / columns, out=dY)
         return value
 
 
+class BinaryCrossEntropy(Loss):
+    """Mean over all elements of the cross-entropy of sigmoid(Y) and the targets, from logits.
+
+    ::
+
+        L = mean  -t log sigmoid(y) - (1 - t) log(1 - sigmoid(y))
+          = mean  y (h - t) + log(1 + exp(-|y|))        h = 1 for y > 0, else 0
+        dY = (sigmoid(Y) - T) / (rows · columns)
+
+    Both terms of the second form are at least 0 and neither overflows, so no logit is too large.
+
+    Targets T are numbers in [0, 1] of the shape of Y; for a model with one output a vector of shape (rows,) will do.
+    Each column is a question of its own: several may be answered yes. The metric beside it is the accuracy: the share
+    of elements with y > 0 where t > 0.5, and y <= 0 elsewhere.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastact import nn
+    >>> value, dY = nn.binary_cross_entropy(np.array([[0.0], [1000.0]]), [1, 1])
+    >>> round(value, 6)
+    0.346574
+    >>> dY
+    array([[-0.25],
+           [ 0.  ]])
+    """
+
+    name = "binary_cross_entropy"
+    metric = "accuracy"
+
+    def prepare(self, argument: str, y: ArrayLike, rows: int, columns: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+        y = _real_targets(argument, y, rows, columns, dtype)
+        if y.size and (y.min() < 0 or y.max() > 1):
+            row, column = np.argwhere((y < 0) | (y > 1))[0]
+            raise ValueError(
+                f"{argument} must lie in [0, 1], but the target of row {row}, output {column} is {y[row, column]}"
+            )
+        return y
+
+    def value_and_gradient(
+        self, Y: Floats, targets: NDArray[Any], dY: Floats, buffers: Buffers, weights: Floats | None = None
+    ) -> float:
+        rows, columns = Y.shape
+        loss = buffers.rows("element loss", rows, columns, dtype=Y.dtype)
+        np.heaviside(Y, 0.0, out=loss)
+        loss -= targets
+        loss *= Y
+        np.abs(Y, out=dY)
+        np.negative(dY, out=dY)
+        np.exp(dY, out=dY)
+        np.log1p(dY, out=dY)
+        loss += dY
+
+        _run("sigmoid", Y, out=dY)
+        dY -= targets
+        share = _shares(weights, Y, buffers)
+        share /= columns
+        dY *= share
+        loss *= share
+        return float(np.add.reduce(loss, axis=None))
+
+    def hits(self, Y: Floats, targets: NDArray[Any], buffers: Buffers) -> float:
+        guess = buffers.rows("positive", *Y.shape, dtype=np.bool_)
+        right = buffers.rows("element right", *Y.shape, dtype=np.bool_)
+        np.greater(Y, 0.0, out=guess)
+        np.greater(targets, 0.5, out=right)
+        np.equal(guess, right, out=right)
+        return int(np.count_nonzero(right)) / Y.shape[1]
+
+
 softmax_cross_entropy = SoftmaxCrossEntropy()
+binary_cross_entropy = BinaryCrossEntropy()
 mse = MeanSquaredError()
 
-LOSSES = {loss.name: loss for loss in (softmax_cross_entropy, mse)}
+LOSSES = {loss.name: loss for loss in (softmax_cross_entropy, binary_cross_entropy, mse)}
 
 
 def get(loss: LossName | Loss) -> Loss:

@@ -4,49 +4,26 @@ from __future__ import annotations  # np.random, which NumPy loads when it is fi
 
 import copy
 import math
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fastact.nn import _checks, losses, optimizers
+from fastact.nn import _checks, losses, onnx, optimizers, storage
 from fastact.nn._buffers import Buffers
 from fastact.nn._interrupts import Whole
 from fastact.nn._types import Floats, Integer
-from fastact.nn.batches import Batches, RowReader
+from fastact.nn.batches import Means, RowReader
+from fastact.nn.callbacks import Callback, prepared
+from fastact.nn.data import NAMES, Data, DataBatches, DataReader
+from fastact.nn.history import History
 from fastact.nn.layers import Dense, Parameter
 from fastact.nn.losses import Loss, LossName
 from fastact.nn.optimizers import Optimizer, OptimizerName
 from fastact.nn.progress import Progress
-
-
-class History(dict[str, list[float]]):
-    """What `Sequential.fit` measured: each name ("loss", "accuracy", "val_loss", …) -> a list, one value an epoch.
-
-    "loss" and "accuracy" are means over the epoch's batches, each taken before the step on it; those with "val_" are
-    taken on the validation data after the epoch. ``pandas.DataFrame(history)`` is a table of them.
-
-    Examples
-    --------
-    >>> from fastact import nn
-    >>> nn.History(loss=[2.5, 1.25], accuracy=[0.25, 0.75])
-    History(2 epochs: loss 2.5 -> 1.25, accuracy 0.25 -> 0.75)
-    """
-
-    @property
-    def epochs(self) -> int:
-        """Epochs that were finished."""
-        return len(self.get("loss", ()))
-
-    def record(self, measured: Mapping[str, float]) -> None:
-        """Append one epoch's numbers."""
-        for name, value in measured.items():
-            self.setdefault(name, []).append(value)
-
-    def __repr__(self):
-        courses = ", ".join(f"{name} {values[0]:.4g} -> {values[-1]:.4g}" for name, values in self.items() if values)
-        return f"History({self.epochs} epoch{'s' * (self.epochs != 1)}{': ' * bool(courses)}{courses})"
+from fastact.nn.weights import ClassWeight
 
 
 class Sequential:
@@ -67,6 +44,11 @@ class Sequential:
     dtype : numpy.dtype
     history : History or None
         What the last `fit` has measured, also one that was interrupted or raised an error: its finished epochs.
+    loss : nn.Loss or None
+    optimizer : nn.Optimizer or None
+        Those of the last `fit` or `train_on_batch`; given to `fit` again, the optimiser goes on with its state.
+    stop_training : bool
+        A callback sets it to end `fit` after the present epoch.
 
     Notes
     -----
@@ -87,14 +69,19 @@ class Sequential:
     def __init__(
         self, layers: Iterable[Dense], seed: Integer | np.random.SeedSequence | None = None
     ) -> None:
-        self.layers = list(layers)
+        try:
+            self.layers = list(layers)
+        except TypeError:
+            raise TypeError(f"layers must be a list of Dense, got {layers!r}") from None
         self._check_layers()
         self.dtype = self.layers[0].dtype
         self.loss: Loss | None = None
+        self.optimizer: Optimizer | None = None
         self.history: History | None = None
+        self.stop_training = False
         if not isinstance(seed, np.random.SeedSequence):
             try:
-                seed = np.random.SeedSequence(seed)
+                seed = np.random.SeedSequence("" if isinstance(seed, (bool, np.bool_)) else seed)
             except (TypeError, ValueError):
                 wanted = "an integer of at least 0, a SeedSequence or None"
                 raise ValueError(f"seed must be {wanted}, got {seed!r}") from None
@@ -198,7 +185,15 @@ class Sequential:
             overwrite_dY = True  # from here on it is the buffer of the layer above
         return dY
 
-    def train_on_batch(self, X: ArrayLike, y: ArrayLike, *, loss: LossName | Loss, optimizer: Optimizer) -> float:
+    def train_on_batch(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        loss: LossName | Loss,
+        optimizer: Optimizer,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
         """Take one step of training on one batch and return the loss before it.
 
         Parameters and errors are those of `fit`; the optimiser must be an `Optimizer`, because it keeps its state
@@ -218,56 +213,83 @@ class Sequential:
         >>> losses[0] > 1.0 > 0.01 > losses[-1]
         True
         """
-        if not isinstance(optimizer, optimizers.Optimizer):
+        if isinstance(optimizer, str):
             raise TypeError(f"optimizer must be an Optimizer, such as nn.SGD(0.01), got {optimizer!r}")
+        optimizer = optimizers.get(optimizer)
         loss = losses.get(loss)
-        X, targets = self._checked_data("X", X, "y", y, loss)
-        ((X, targets),) = self._batches(X, targets, loss, len(X))
+        ((X, targets, weights),) = DataReader(self, loss).arrays(NAMES, X, y, sample_weight)
+        self.loss, self.optimizer = loss, optimizer
         with np.errstate(all="ignore"), self._whole:
-            value, _ = self._train_step(X, targets, loss, optimizer, self.parameters())
+            self._scale_fresh_layers(X)
+            value, _ = self._train_step(X, targets, loss, optimizer, self.parameters(), weights)
         return value
 
     def fit(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: ArrayLike | DataBatches,
+        y: ArrayLike | None = None,
         *,
         loss: LossName | Loss,
         optimizer: OptimizerName | Optimizer,
         epochs: Integer = 1,
         batch_size: Integer = 32,
-        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        validation_data: Data | DataBatches | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
+        steps_per_epoch: Integer | None = None,
         shuffle: bool = True,
+        callbacks: Iterable[Callback] = (),
+        resume_from: str | os.PathLike[str] | None = None,
         progress: bool = False,
     ) -> History:
         """Train the network.
 
         Parameters
         ----------
-        X : array_like of real numbers, shape (rows, in_features)
-            Converted to the model's dtype a batch at a time, and never changed.
+        X : array_like of real numbers, shape (rows, in_features), or an iterable of batches
+            Converted to the model's dtype a batch at a time, and never changed; it may be an ``np.memmap`` that is
+            larger than memory. Or, without y, anything that gives tuples (X, y) or (X, y, sample_weight) when it is
+            iterated over, once an epoch. A generator can be iterated over once only: for more than one epoch say
+            with ``steps_per_epoch`` how many batches to take for each.
         y : array_like
             Targets, as the loss wants them: for "softmax_cross_entropy" integer labels of shape (rows,) or one-hot
-            of shape (rows, out_features); for "mse" real numbers of shape (rows, out_features).
-        loss : {"softmax_cross_entropy", "mse"} or nn.Loss
+            of shape (rows, out_features); for "mse" real numbers, and for "binary_cross_entropy" numbers in [0, 1], of
+            shape (rows, out_features).
+        loss : {"softmax_cross_entropy", "binary_cross_entropy", "mse"} or nn.Loss
         optimizer : {"sgd", "adam"} or nn.Optimizer
             A name stands for the default settings. An optimiser that has trained this model before goes on with the
             state that it has.
         epochs : int, optional
             Passes over the data.
         batch_size : int, optional
-            Rows in a step. The last batch of an epoch has what remains, and counts by its own size.
-        validation_data : (X, y), optional
+            Rows in a step. The last batch of an epoch has what remains, and counts by its own size. The batches of an
+            iterable are taken as they are.
+        validation_data : (X, y), (X, y, sample_weight) or an iterable of batches, optional
             Evaluated after every epoch.
+        sample_weight : array_like of shape (rows,), optional
+            How much each row counts: with weights w a batch's loss is Σ wᵢ lᵢ / Σ wᵢ, so that a row of weight 2
+            counts as two, and one of weight 0 as none. Batches count in an epoch's means by their Σ wᵢ.
+        class_weight : dict of int to float or "balanced", optional
+            A weight for the rows of each label, 1 for those not named; multiplied with sample_weight. "balanced" is
+            rows / (classes · rows of the class). For "softmax_cross_entropy", and "binary_cross_entropy" with one
+            output.
+        steps_per_epoch : int, optional
+            Batches of an iterable that make an epoch, where that is not all of them.
         shuffle : bool, optional
-            Take the rows in a new order each epoch, drawn from the model's seed.
+            Take the rows of arrays in a new order each epoch, drawn from the model's seed.
+        callbacks : list of nn.Callback, optional
+            Called after each epoch: `EarlyStopping`, `Checkpoint` or one of your own.
+        resume_from : str or path-like, optional
+            A file of a `Checkpoint`. The training it is of goes on up to ``epochs``, counted from its beginning, as if
+            it had never stopped; everything else must be given as it was then. (An iterable must begin with the batch
+            that comes next.)
         progress : bool, optional
             Show a progress bar on standard error (needs tqdm; without it, and in a log, a line now and then).
 
         Returns
         -------
         History
-            The loss (and the accuracy, for "softmax_cross_entropy") of each epoch; with "val_", on the validation data.
+            The loss (and the accuracy, for the cross-entropies) of each epoch; with "val_", on the validation data.
 
         Raises
         ------
@@ -275,6 +297,8 @@ class Sequential:
             An argument has a wrong type, shape or value; nothing has been changed.
         FloatingPointError
             The loss or a weight has become NaN or infinite. The message names the epoch, the batch and the layer.
+        ImportError, OSError
+            ``resume_from`` cannot be read.
 
         Notes
         -----
@@ -295,36 +319,66 @@ class Sequential:
         optimizer = optimizers.get(optimizer)
         epochs = _checks.integer("epochs", epochs)
         batch_size = _checks.integer("batch_size", batch_size)
-        X, targets = self._checked_data("X", X, "y", y, loss)
-        validation = self._checked_validation(validation_data, loss)
-        batches = self._batches(X, targets, loss, batch_size, self._rng if shuffle else None)
+        reader = DataReader(self, loss, class_weight)
+        rng = self._rng if shuffle else None
+        batches = reader.batches(X, y, sample_weight, batch_size, rng, steps_per_epoch, epochs)
+        validation = reader.validation(validation_data, batch_size, epochs)
+        callbacks = prepared(callbacks, loss, validated=validation is not None)
+        stored = None if resume_from is None else storage.read(resume_from)
+        if stored is not None:
+            stored.check(self, loss, optimizer)
+
         parameters = self.parameters()
-        self.loss = loss
-        history = self.history = History()
-        with np.errstate(all="ignore"), Progress(epochs * len(batches), "fit", bool(progress)) as bar, self._whole:
-            for epoch in range(1, epochs + 1):
-                total = hits = 0.0
-                for number, (X_batch, targets_batch) in enumerate(batches, start=1):
-                    value, right = self._train_step(X_batch, targets_batch, loss, optimizer, parameters)
+        self.loss, self.optimizer, self.history, self.stop_training = loss, optimizer, History(), False
+        for callback in callbacks:
+            callback.on_fit_begin(self)
+        if stored is not None:
+            stored.restore(self, callbacks)
+            del stored  # which is a second model
+        history = self.history
+        total = (epochs - history.epochs) * len(batches)
+        with np.errstate(all="ignore"), Progress(total, "fit", bool(progress)) as bar, self._whole:
+            for epoch in range(history.epochs + 1, epochs + 1):
+                if self.stop_training:
+                    break
+                means = Means(loss.metric)
+                for number, (X_batch, targets_batch, weights) in enumerate(batches, start=1):
+                    if epoch == number == 1:
+                        self._scale_fresh_layers(X_batch)
+                    value, right = self._train_step(X_batch, targets_batch, loss, optimizer, parameters, weights)
                     if not math.isfinite(value):
                         raise self._diverged(value, epoch, number)
-                    total += value * len(X_batch)
-                    hits += right
+                    means.add(value, right, len(X_batch), weights)
                     bar.update()
                 self._check_parameters(parameters, epoch)
-                measured = self._measured(loss, total, hits, len(X))
+                measured = means.result()
                 if validation is not None:
-                    validated = self._evaluate(*validation, loss, batch_size)
-                    measured |= {f"val_{name}": value for name, value in validated.items()}
+                    measured |= {f"val_{name}": mean for name, mean in self._evaluate(validation, loss).items()}
                 self._whole.run(history.record, measured)
                 bar.note(f"epoch {epoch}/{epochs}: " + ", ".join(f"{name} {history[name][-1]:.4g}" for name in history))
+                for callback in callbacks:
+                    callback.on_epoch_end(self, epoch, history)
+            for callback in callbacks:
+                self._whole.run(callback.on_fit_end, self)
         return history
 
-    def _train_step(self, X, targets, loss, optimizer, parameters):
+    def _scale_fresh_layers(self, X):
+        """Finish the initialisation of the layers that waited for a batch."""
+        fresh = [layer for layer in self.layers if layer.needs_batch]
+        if fresh:
+            self._scale_layers(fresh, X)
+
+    def _scale_layers(self, layers, X):
+        for layer in self.layers:
+            if any(layer is chosen for chosen in layers):
+                layer.scale_to_unit_gain(X)
+            X = layer.forward(X)
+
+    def _train_step(self, X, targets, loss, optimizer, parameters, weights=None):
         """Forward pass, loss, backward pass, step; return the loss and the number of hits before the step."""
         Y = self._forward(X)
         dY = self._buffers.rows("dY", len(X), self.out_features, dtype=self.dtype)
-        value = loss.value_and_gradient(Y, targets, dY, self._buffers)
+        value = loss.value_and_gradient(Y, targets, dY, self._buffers, weights)
         if not math.isfinite(value):
             return value, 0
         right = loss.hits(Y, targets, self._buffers) if loss.metric else 0
@@ -358,23 +412,29 @@ class Sequential:
         return Y
 
     def evaluate(
-        self, X: ArrayLike, y: ArrayLike, loss: LossName | Loss | None = None, batch_size: Integer = 256
+        self,
+        X: ArrayLike | DataBatches,
+        y: ArrayLike | None = None,
+        loss: LossName | Loss | None = None,
+        batch_size: Integer = 256,
+        sample_weight: ArrayLike | None = None,
     ) -> dict[str, float]:
         """Return the loss, and for a classifier the accuracy, on data.
 
         Parameters
         ----------
-        X, y : array_like
+        X, y, sample_weight : array_like, or X an iterable of batches
             As `fit` takes them.
         loss : str or nn.Loss, optional
-            The default is the loss of the last `fit`.
+            The default is the loss of the last training.
         batch_size : int, optional
             Rows that go through the network at a time.
 
         Returns
         -------
         dict of str to float
-            ``{"loss": …, "accuracy": …}``; "accuracy", the share of right labels, only with "softmax_cross_entropy".
+            ``{"loss": …, "accuracy": …}``; "accuracy", the share of right labels, only with a cross-entropy; weights
+            play no part in it.
 
         Raises
         ------
@@ -396,25 +456,18 @@ class Sequential:
             raise ValueError("loss must be given: the model has not been fitted, so it has no loss of its own")
         loss = losses.get(loss)
         batch_size = _checks.integer("batch_size", batch_size)
-        X, targets = self._checked_data("X", X, "y", y, loss)
+        batches = DataReader(self, loss).batches(X, y, sample_weight, batch_size)
         with np.errstate(all="ignore"):
-            return self._evaluate(X, targets, loss, batch_size)
+            return self._evaluate(batches, loss)
 
-    def _evaluate(self, X, targets, loss, batch_size):
-        total = hits = 0.0
-        for X_batch, targets_batch in self._batches(X, targets, loss, batch_size):
-            Y = self._forward(X_batch)
-            dY = self._buffers.rows("dY", len(X_batch), self.out_features, dtype=self.dtype)
-            total += loss.value_and_gradient(Y, targets_batch, dY, self._buffers) * len(X_batch)
-            hits += loss.hits(Y, targets_batch, self._buffers) if loss.metric else 0
-        return self._measured(loss, total, hits, len(X))
-
-    @staticmethod
-    def _measured(loss, total, hits, rows):
-        return {"loss": total / rows, **({loss.metric: hits / rows} if loss.metric else {})}
-
-    def _batches(self, X, targets, loss, batch_size, rng=None):
-        return Batches(X, self.dtype, targets, loss.target_dtype(self.dtype), batch_size, rng)
+    def _evaluate(self, batches, loss):
+        means = Means(loss.metric)
+        for X, targets, weights in batches:
+            Y = self._forward(X)
+            dY = self._buffers.rows("dY", len(X), self.out_features, dtype=self.dtype)
+            value = loss.value_and_gradient(Y, targets, dY, self._buffers, weights)
+            means.add(value, loss.hits(Y, targets, self._buffers) if loss.metric else 0, len(X), weights)
+        return means.result()
 
     def _checked_input(self, argument: str, X: ArrayLike) -> NDArray[Any]:
         X = _checks.real_matrix(argument, X, self.in_features)
@@ -428,17 +481,6 @@ class Sequential:
         if len(X) == 0:
             raise ValueError(f"{X_argument} must have at least one row, got shape {X.shape}")
         return X, loss.prepare(y_argument, y, len(X), self.out_features, self.dtype)
-
-    def _checked_validation(
-        self, validation_data: tuple[ArrayLike, ArrayLike] | None, loss: Loss
-    ) -> tuple[NDArray[Any], NDArray[Any]] | None:
-        if validation_data is None:
-            return None
-        try:
-            X, y = validation_data
-        except (TypeError, ValueError):
-            raise ValueError(f"validation_data must be a pair (X, y), got {type(validation_data).__name__}") from None
-        return self._checked_data("validation_data[0]", X, "validation_data[1]", y, loss)
 
     def _diverged(self, value, epoch, batch):
         """Return the error for a loss that is not finite, after the forward pass that it came from."""
@@ -472,16 +514,102 @@ class Sequential:
         """Numbers that are learnt: all elements of all W and b."""
         return sum(parameter.value.size for parameter in self.parameters())
 
-    def summary(self) -> None:
-        """Print one line a layer: its number, its settings, the shape of its output and its number of parameters."""
-        names = [repr(layer) for layer in self.layers]
-        width = max(len(name) for name in names)
-        print(f"{'':>3}  {'layer':<{width}}  {'output':<14}  {'parameters':>10}")
-        for index, (name, layer) in enumerate(zip(names, self.layers, strict=True)):
-            count = layer.W.size + layer.b.size
-            print(f"{index:>3}  {name:<{width}}  {f'(rows, {layer.out_features})':<14}  {count:>10,}")
-        size = self.parameter_count * self.dtype.itemsize
-        print(f"{self.parameter_count:,} parameters, {self.dtype}, {size / 2**20:.2f} MiB")
+    def summary(self) -> str:
+        """Return a table with a line a layer: its settings, the shape of its output, its parameters and their bytes.
+
+        Examples
+        --------
+        >>> from fastact import nn
+        >>> print(nn.Sequential([nn.Dense(64, 128, activation="relu"), nn.Dense(128, 10)]).summary())
+           layer                             output           parameters           bytes
+        0  Dense(64, 128, activation='relu') (rows, 128)           8,320          33,280
+        1  Dense(128, 10)                    (rows, 10)            1,290           5,160
+           total, float32                                          9,610          38,440
+        """
+        rows = [("", "layer", "output", "parameters", "bytes")]
+        for index, layer in enumerate(self.layers):
+            count = sum(parameter.value.size for parameter in layer.parameters())
+            rows.append((str(index), repr(layer), f"(rows, {layer.out_features})", *self._sizes(count)))
+        rows.append(("", f"total, {self.dtype}", "", *self._sizes(self.parameter_count)))
+        width = [max(len(row[column]) for row in rows) for column in range(5)]
+        lines = (
+            f"{index:>{width[0]}}  {layer:<{width[1]}}  {output:<{width[2]}}  {count:>{width[3]}}  {size:>{width[4]}}"
+            for index, layer, output, count, size in rows
+        )
+        return "\n".join(line.rstrip() for line in lines)
+
+    def _sizes(self, count):
+        return f"{count:,}", f"{count * self.dtype.itemsize:,}"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model into a safetensors file, for `nn.load`.
+
+        It holds the weights, the layers' settings, the loss, the optimiser with its state, the history, and the state
+        of the generator that draws the batches. The file is replaced as a whole: if anything fails, what was there
+        stays.
+
+        Parameters
+        ----------
+        path : str or path-like
+            By custom it ends in ``.safetensors``.
+
+        Raises
+        ------
+        ImportError
+            safetensors is not installed: ``pip install "fastact[save]"``.
+        TypeError
+            The optimiser, or its schedule, is not one of fastact's. Without it, ``model.optimizer = None``, the rest
+            can be saved.
+        OSError
+            The file cannot be written.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> from fastact import nn
+        >>> model = nn.Sequential([nn.Dense(1, 1)], seed=0)
+        >>> optimizer = nn.Adam(0.01)
+        >>> history = model.fit([[1.0], [2.0]], [3.0, 5.0], loss="mse", optimizer=optimizer, epochs=5)
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+        >>> model.save(path)
+        >>> nn.load(path).optimizer.steps
+        5
+        """
+        storage.save(self, path)
+
+    def to_onnx(self, path: str | os.PathLike[str]) -> None:
+        """Write the network as an ONNX model, of input "X" and output "Y" and any number of rows.
+
+        The outputs are those of `predict`, up to rounding: for a classifier logits. The file is replaced as a whole.
+
+        Parameters
+        ----------
+        path : str or path-like
+            By custom it ends in ``.onnx``.
+
+        Raises
+        ------
+        ImportError
+            onnx is not installed: ``pip install "fastact[onnx]"``.
+        OSError
+            The file cannot be written.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import numpy as np
+        >>> import onnxruntime
+        >>> from fastact import nn
+        >>> model = nn.Sequential([nn.Dense(2, 3, activation="tanh"), nn.Dense(3, 1)], seed=0)
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.onnx")
+        >>> model.to_onnx(path)
+        >>> session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        >>> X = np.ones((4, 2), np.float32)
+        >>> (Y,) = session.run(None, {"X": X})
+        >>> np.allclose(Y, model.predict(X), atol=1e-6)
+        True
+        """
+        onnx.export(self, path)
 
     def __repr__(self):
         layers = ",\n".join(f"    {layer!r}" for layer in self.layers)

@@ -23,7 +23,7 @@ class Progress:
     Parameters
     ----------
     total : int
-        Units of work.
+        Units of work, 0 where that is not known: then a line after every half minute only.
     description : str
     enabled : bool, optional
         False shows nothing.
@@ -39,7 +39,7 @@ class Progress:
         self._enabled = enabled
         self._start = self._last_line = time.perf_counter()
         bar_class = _bar_class() if enabled else None
-        self._bar = bar_class and bar_class(total=total, desc=description, dynamic_ncols=True, leave=False)
+        self._bar = bar_class and bar_class(total=total or None, desc=description, dynamic_ncols=True, leave=False)
 
     def __enter__(self) -> "Progress":
         return self
@@ -61,9 +61,10 @@ class Progress:
             self._bar.update(count)
             return
         now = time.perf_counter()
-        tenths = self._done * 10 // self._total
+        tenths = self._done * 10 // self._total if self._total else 0
         if self._enabled and (tenths > self._tenths or now - self._last_line > SECONDS_BETWEEN_LINES):
             self._tenths, self._last_line = tenths, now
             seconds = now - self._start
-            line = f"{self._description}: {self._done}/{self._total}, {seconds:.1f} s  {self._note}"
+            of = f"/{self._total}" if self._total else ""
+            line = f"{self._description}: {self._done}{of}, {seconds:.1f} s  {self._note}"
             print(line.rstrip(), file=sys.stderr, flush=True)

@@ -1,0 +1,284 @@
+"""Models in files: safetensors, which holds arrays and text and can run no code.
+
+All that is not an array is JSON in the file's metadata, under `KEY`, after the CRC-32 of that text and of all arrays,
+which tells a damaged file. The arrays are called ``layers.0.W``, ``layers.0.b``,
+``layers.0.negative_slope`` (one slope a unit), ``optimizer.velocity.0`` (an optimiser's slot, by the number of the
+parameter) and ``callbacks.0.weights.0``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import zlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import fastact
+from fastact.nn import _checks, losses, optimizers
+from fastact.nn._files import replacing
+from fastact.nn.history import History
+from fastact.nn.initializers import INITIALIZERS
+from fastact.nn.layers import Dense
+from fastact.nn.losses import LOSSES, Loss
+from fastact.nn.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    import fastact.nn  # of which this module is a part
+
+VERSION = 1
+KEY = "fastact.nn"
+
+
+def save(
+    model: fastact.nn.Sequential, path: str | os.PathLike[str], callbacks: Iterable[fastact.nn.Callback] = ()
+) -> None:
+    """Write a model, and the state of the callbacks of its training, into a file that is whole or not there."""
+    safetensors = _checks.extra("safetensors.numpy", "save")
+    tensors: dict[str, NDArray[Any]] = {}
+    document = {
+        "version": VERSION,
+        "fastact": fastact.__version__,
+        "dtype": str(model.dtype),
+        "layers": [_describe_layer(index, layer, tensors) for index, layer in enumerate(model.layers)],
+        "loss": _name_in(LOSSES, model.loss),
+        "optimizer": _describe_optimizer(model, tensors),
+        "generator": model._rng.bit_generator.state,
+        "history": model.history,
+        "stopped": bool(model.stop_training),
+        "callbacks": [_describe_callback(index, callback, tensors) for index, callback in enumerate(callbacks)],
+    }
+    text = json.dumps(document)
+    with replacing(path) as spare:
+        safetensors.save_file(tensors, spare, {KEY: f"{_checksum(text, tensors)} {text}"})
+
+
+def _describe_layer(index, layer, tensors):
+    tensors[f"layers.{index}.W"], tensors[f"layers.{index}.b"] = layer.W, layer.b
+    one_slope = isinstance(layer.negative_slope, float)
+    if not one_slope:
+        tensors[f"layers.{index}.negative_slope"] = np.ascontiguousarray(layer.negative_slope)
+    return {
+        "in_features": layer.in_features,
+        "out_features": layer.out_features,
+        "activation": layer.activation,
+        "negative_slope": layer.negative_slope if one_slope else None,
+        "init": _name_in(INITIALIZERS, layer.init),
+        "needs_batch": layer.needs_batch,
+    }
+
+
+def _describe_optimizer(model, tensors):
+    optimizer = model.optimizer
+    if optimizer is None:
+        return None
+    trained = optimizer._knows(model.parameters())  # or it has gone on to another model since
+    slots = optimizer.state if trained else {}
+    tensors |= {f"optimizer.{slot}.{i}": array for slot, arrays in slots.items() for i, array in enumerate(arrays)}
+    return {"config": config_of(optimizer), "steps": optimizer.steps if trained else 0, "slots": list(slots)}
+
+
+def config_of(optimizer: Optimizer) -> dict[str, Any]:
+    """Return the settings of an optimiser, which must be one that a file can name."""
+    if type(optimizer) not in optimizers.OPTIMIZERS.values():
+        raise TypeError(
+            f"optimizer must be one of fastact's to be saved, got {type(optimizer).__name__}; "
+            "with model.optimizer = None the rest can be"
+        )
+    return optimizer.config()
+
+
+def _describe_callback(index, callback, tensors):
+    state = {name: np.asarray(values, order="C") for name, values in callback.state().items()}
+    tensors |= {f"callbacks.{index}.{name}": array for name, array in state.items()}
+    return {"name": type(callback).__name__, "state": list(state)}
+
+
+def _name_in(table, value):
+    """Return the name of ``value`` in a table, None for a function or object of the user's own."""
+    return next((name for name, known in table.items() if value in (name, known)), None)
+
+
+def _checksum(text, tensors):
+    crc = zlib.crc32(text.encode())
+    for name in sorted(tensors):
+        array = tensors[name]
+        crc = zlib.crc32(array, zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), crc))
+    return f"{crc:08x}"
+
+
+def load(path: str | os.PathLike[str]) -> fastact.nn.Sequential:
+    """Return the model of a file that `Sequential.save` or `Checkpoint` has written.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    Sequential
+        With its weights, and as `fit` left it: ``model.loss``, ``model.history``, the state of the generator that
+        draws the batches, and ``model.optimizer`` with its state. ``model.fit(..., optimizer=model.optimizer)`` goes
+        on as the saved model would have, to the bit. A loss or an initialiser of one's own is not stored:
+        ``model.loss`` is None then, and `Dense` shows its default initialiser.
+
+    Raises
+    ------
+    ImportError
+        safetensors is not installed: ``pip install "fastact[save]"``.
+    OSError
+        The file cannot be read.
+    ValueError
+        The file is damaged, cut short, of another program, or of a newer fastact.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from fastact import nn
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> model = nn.Sequential([nn.Dense(2, 3, activation="tanh"), nn.Dense(3, 1)], seed=0)
+    >>> model.save(path)
+    >>> twin = nn.load(path)
+    >>> twin
+    Sequential([
+        Dense(2, 3, activation='tanh'),
+        Dense(3, 1),
+    ])  # 13 parameters
+    >>> bool((twin.predict([[1.0, 2.0]]) == model.predict([[1.0, 2.0]])).all())
+    True
+    """
+    return read(path).model
+
+
+class Stored(NamedTuple):
+    """What a file holds: a model as it was, and the name and state of each callback of its training."""
+
+    path: str
+    model: fastact.nn.Sequential
+    callbacks: list[tuple[str, dict[str, NDArray[Any]]]]
+
+    def check(self, model: fastact.nn.Sequential, loss: Loss, optimizer: Optimizer) -> None:
+        """Refuse to resume a training in which the model, the loss or the optimiser is another one."""
+        if self.model.history is None or self.model.optimizer is None:
+            raise ValueError(f"resume_from must be a file of a training; {self.path} holds an untrained model")
+        layers = itertools.zip_longest(self.model.layers, model.layers)
+        differences = [(f"layers[{i}]", a, b) for i, (a, b) in enumerate(layers) if _traits(a) != _traits(b)]
+        if self.model.loss not in (None, loss):
+            differences.append(("loss", self.model.loss, loss))
+        if self.model.optimizer.config() != optimizer.config():
+            differences.append(("optimizer", self.model.optimizer, optimizer))
+        for name, stored, given in differences:
+            raise ValueError(
+                f"resume_from must hold the same training, but {name} is {stored!r} in {self.path} and {given!r} here; "
+                "to go on with other settings, fit the model that nn.load returns"
+            )
+
+    def restore(self, model: fastact.nn.Sequential, callbacks: Iterable[fastact.nn.Callback]) -> None:
+        """Make the model, its optimiser and the callbacks what they were."""
+        stored = self.model
+        assert stored.optimizer is not None and model.optimizer is not None
+        for mine, saved in zip(model.layers, stored.layers, strict=True):
+            mine.W, mine.b = saved.W, saved.b
+        model.optimizer.restore(model.parameters(), stored.optimizer.state, stored.optimizer.steps)
+        model._rng.bit_generator.state = stored._rng.bit_generator.state  # in place: the batches hold the generator
+        model.history, model.stop_training = stored.history, stored.stop_training
+        states: dict[str, list[Any]] = {}
+        for name, state in self.callbacks:
+            states.setdefault(name, []).append(state)
+        for callback in callbacks:
+            if states.get(type(callback).__name__):
+                callback.restore(states[type(callback).__name__].pop(0))
+
+
+def _traits(layer):
+    """Return what two layers must agree in for one to take the other's weights."""
+    return layer and (
+        layer.in_features, layer.out_features, layer.activation, layer.dtype, np.array(layer.negative_slope).tolist()
+    )  # fmt: skip
+
+
+def read(path: str | os.PathLike[str]) -> Stored:
+    """Read a file whole, and check it."""
+    path = os.fsdecode(path)
+    metadata, tensors = _read_file(path)
+    checksum, _, text = metadata.partition(" ")
+    try:
+        document = json.loads(text)
+        version = document["version"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} is damaged: its description of the model cannot be read ({error!r})") from None
+    if version != VERSION:
+        raise ValueError(
+            f"{path} has version {version!r} of the format, but fastact {fastact.__version__} reads {VERSION}; it was "
+            f"written by fastact {document.get('fastact')}: install that version or a newer one"
+        )
+    if checksum != _checksum(text, tensors):
+        raise ValueError(f"{path} is damaged: its checksum is {_checksum(text, tensors)}, wanted {checksum}")
+    try:
+        return _build(path, document, tensors)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path} does not describe a model that fastact can build: {error}") from error
+
+
+def _read_file(path):
+    """Return the metadata and the arrays."""
+    safetensors = _checks.extra("safetensors", "save")
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"path must be a file's, but {path} is a folder")
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if KEY not in metadata:
+                found = f"metadata {sorted(metadata)}" if metadata else "no metadata"
+                raise ValueError(f"{path} is a safetensors file of another program: it has {found}, wanted {KEY!r}")
+            return metadata[KEY], {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path} is no safetensors file, or is cut short: {error}") from None
+
+
+def _build(path, document, tensors):
+    from fastact.nn.model import Sequential  # which needs this module
+
+    def take(name, shape, dtype):
+        array = tensors.pop(name, None)
+        if array is None or array.shape != shape or array.dtype != dtype:
+            found = "none" if array is None else f"{array.dtype} {array.shape}"
+            raise ValueError(f"array {name!r} must be {dtype} {shape}, got {found}")
+        return array
+
+    layers = []
+    for index, settings in enumerate(document["layers"]):
+        prefix, inputs, outputs = f"layers.{index}", settings["in_features"], settings["out_features"]
+        if settings["negative_slope"] is None:
+            settings["negative_slope"] = take(f"{prefix}.negative_slope", (outputs,), document["dtype"])
+        needs_batch = settings.pop("needs_batch")
+        layer = Dense(**settings, dtype=document["dtype"])
+        layer.W = take(f"{prefix}.W", (inputs, outputs), document["dtype"])
+        layer.b = take(f"{prefix}.b", (outputs,), document["dtype"])
+        layer.needs_batch = needs_batch
+        layers.append(layer)
+    model = Sequential(layers)
+    model._rng.bit_generator.state = document["generator"]
+    model.loss = document["loss"] and losses.get(document["loss"])
+    model.history = None if document["history"] is None else History(document["history"])
+    model.stop_training = document["stopped"]
+    if document["optimizer"] is not None:
+        model.optimizer = optimizers.from_config(document["optimizer"]["config"])
+        shapes = [parameter.value.shape for parameter in model.parameters()]
+        state = {
+            slot: [take(f"optimizer.{slot}.{i}", shape, document["dtype"]) for i, shape in enumerate(shapes)]
+            for slot in document["optimizer"]["slots"]
+        }
+        if document["optimizer"]["steps"]:
+            model.optimizer.restore(model.parameters(), state, document["optimizer"]["steps"])
+    callbacks = [
+        (callback["name"], {name: tensors.pop(f"callbacks.{index}.{name}") for name in callback["state"]})
+        for index, callback in enumerate(document["callbacks"])
+    ]
+    if tensors:
+        raise ValueError(f"there are arrays that belong to nothing: {', '.join(sorted(tensors))}")
+    return Stored(path, model, callbacks)
