@@ -7,6 +7,7 @@ The formulas are PyTorch's. Where Keras differs, the optimiser's notes say so.
 """
 
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -67,6 +68,7 @@ class Optimizer(_config.Configured):
         self.state: dict[str, list[Floats]] = {}
         self.steps = 0
         self._parameters: list[Parameter] = []
+        self._arrays: list[tuple[Floats, ...]] = []  # w, g and the slots of each
 
     @property
     def learning_rate(self) -> Any:  # with the union of the two, learning_rate *= 0.5 would be an error of types
@@ -80,7 +82,6 @@ class Optimizer(_config.Configured):
     def rate(self) -> float:
         return schedules.rate_at(self._learning_rate, self.steps)
 
-    @np.errstate(all="ignore")
     def step(self, parameters: Sequence[Parameter]) -> None:
         """Change every parameter in place by one step; the gradients stay as they are.
 
@@ -104,9 +105,8 @@ class Optimizer(_config.Configured):
         self.steps += 1
         self._begin_step(rate)
         clipping = self._clipping(parameters)
-        slots = [self.state[slot] for slot in self.slots]
-        for parameter, *kept in zip(parameters, *slots, strict=True):
-            self._update(parameter.value, parameter.gradient, clipping, *kept)
+        for w, g, *slots in self._arrays:
+            self._update(w, g, clipping, *slots)
 
     def restore(self, parameters: Sequence[Parameter], state: Mapping[str, Sequence[Floats]], steps: int) -> None:
         """Go on with these parameters after ``steps`` steps, with a copy of what `state` was then."""
@@ -120,7 +120,9 @@ class Optimizer(_config.Configured):
         self.steps = steps
 
     def _knows(self, parameters):
-        return len(parameters) == len(self._parameters) and all(
+        if len(parameters) != len(self._parameters):
+            return False
+        return all(map(operator.is_, parameters, self._parameters)) or all(
             new.value is old.value and new.gradient is old.gradient
             for new, old in zip(parameters, self._parameters, strict=True)
         )
@@ -131,6 +133,10 @@ class Optimizer(_config.Configured):
         self._parameters = []  # until all is there: memory may run out
         self.steps = 0
         self.state = {slot: [np.zeros_like(p.value) for p in parameters] for slot in self.slots}
+        self._arrays = [
+            (parameter.value, parameter.gradient, *slots)
+            for parameter, *slots in zip(parameters, *self.state.values(), strict=True)
+        ]
         self._parameters = list(parameters)
 
     @staticmethod
@@ -153,13 +159,19 @@ class Optimizer(_config.Configured):
         if self.clip_value is not None:
             clipping.limit = self.clip_value
         if self.clip_norm is not None:
-            gradients = [parameter.gradient.reshape(-1) for parameter in parameters]
-            squares = sum(float(np.dot(g, g)) for g in gradients)
-            if squares == math.inf:  # of float32, perhaps not of float64
-                squares = sum(float(np.einsum("i,i", g, g, dtype=np.float64)) for g in gradients)
-            coefficient = self.clip_norm / (math.sqrt(squares) + 1e-6)
+            coefficient = self.clip_norm / (self._norm(parameters) + 1e-6)
             clipping.scale = 1.0 if coefficient >= 1.0 else coefficient  # of a norm that is NaN it is NaN
         return clipping
+
+    @staticmethod
+    @np.errstate(all="ignore")
+    def _norm(parameters):
+        """Return the norm of all gradients together."""
+        gradients = [parameter.gradient.reshape(-1) for parameter in parameters]
+        squares = sum(float(np.dot(g, g)) for g in gradients)
+        if squares == math.inf:  # of float32, perhaps not of float64
+            squares = sum(float(np.einsum("i,i", g, g, dtype=np.float64)) for g in gradients)
+        return math.sqrt(squares)
 
     def _begin_step(self, rate):
         """Compute what is the same for all parameters of a step, from its learning rate."""
