@@ -40,7 +40,7 @@ class BuildKernels(build_ext):
             # at the link too: CFLAGS stand there as well, and -ffast-math would link a start-up that flushes subnormals
             exact = ["-O3", "-fno-fast-math", "-fno-unsafe-math-optimizations"]
             compile_flags = ["-std=gnu11", "-fvisibility=hidden", *exact, "-fno-finite-math-only", "-ffp-contract=off"]
-            link_flags, openmp = exact, (["-fopenmp"], ["-fopenmp"])
+            link_flags, openmp = [*exact, "-lm"], (["-fopenmp"], ["-fopenmp"])
         if self.openmp_works(*openmp):
             compile_flags, link_flags = compile_flags + openmp[0], link_flags + openmp[1]
         else:
@@ -82,6 +82,7 @@ setup(
             extension("kernels", *sorted(map(str, SIMD.glob("*.c")))),
             extension("ufuncs"),
             extension("activations"),
+            extension("nn._fused"),
             extension("benchmarks.yardsticks"),
         ],
         language_level=3,

@@ -36,6 +36,50 @@ cdef extern from "simd/passes.h" nogil:
         const uint16_t *a, const uint16_t *b, const uint16_t *slope, Py_ssize_t slope_step, uint16_t *out, Py_ssize_t n
     ) noexcept
 
+    enum fastact_update:
+        FASTACT_UPDATE_sgd
+        FASTACT_UPDATE_adagrad
+        FASTACT_UPDATE_rmsprop
+        FASTACT_UPDATE_adam
+
+    ctypedef struct fastact_update_settings:
+        double rate, clip_scale, clip_value
+        double weight_decay, momentum, epsilon, rho, beta_1, beta_2, root_correction, kept
+        int nesterov
+
+    ctypedef void (*fastact_update_f32)(
+        const fastact_update_settings *settings, float *w, const float *g, float *slot_1, float *slot_2, Py_ssize_t n
+    ) noexcept
+    ctypedef void (*fastact_update_f64)(
+        const fastact_update_settings *settings, double *w, const double *g, double *slot_1, double *slot_2,
+        Py_ssize_t n) noexcept
+
+    ctypedef struct fastact_fused_f32:
+        void (*bias_activation)(
+            fastact_tile_f32 activation, const float *b, const float *slope, Py_ssize_t slope_step, float *z,
+            Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
+        void (*backward_bias)(
+            fastact_tile_f32 backward, const float *dy, const float *y, const float *slope, Py_ssize_t slope_step,
+            float *dz, float *db, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
+        double (*softmax_cross_entropy)(
+            const float *y, const Py_ssize_t *labels, const float *share, Py_ssize_t share_step, float *dy,
+            Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
+        Py_ssize_t (*hits)(const float *y, const Py_ssize_t *labels, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
+        fastact_update_f32 *update
+
+    ctypedef struct fastact_fused_f64:
+        void (*bias_activation)(
+            fastact_tile_f64 activation, const double *b, const double *slope, Py_ssize_t slope_step, double *z,
+            Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
+        void (*backward_bias)(
+            fastact_tile_f64 backward, const double *dy, const double *y, const double *slope, Py_ssize_t slope_step,
+            double *dz, double *db, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
+        double (*softmax_cross_entropy)(
+            const double *y, const Py_ssize_t *labels, const double *share, Py_ssize_t share_step, double *dy,
+            Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
+        Py_ssize_t (*hits)(const double *y, const Py_ssize_t *labels, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
+        fastact_update_f64 *update
+
     ctypedef struct fastact_isa:
         const char *name
         Py_ssize_t *transcendental_grain
@@ -50,6 +94,8 @@ cdef extern from "simd/passes.h" nogil:
         void (*to_float16)(const float *floats, uint16_t *halves, Py_ssize_t n) noexcept nogil
         void (*from_bfloat16)(const uint16_t *halves, float *floats, Py_ssize_t n) noexcept nogil
         void (*to_bfloat16)(const float *floats, uint16_t *halves, Py_ssize_t n) noexcept nogil
+        fastact_fused_f32 fused_f32
+        fastact_fused_f64 fused_f64
 
 
 cdef extern from "fpenv.h" nogil:

@@ -14,7 +14,7 @@ class Buffers:
     """
 
     def __init__(self) -> None:
-        self._arrays: dict[Any, NDArray[Any]] = {}
+        self._arrays: dict[str, NDArray[Any]] = {}
         self._views: dict[tuple[str, int], NDArray[Any]] = {}
 
     def rows(self, name: str, count: int, *columns: int, dtype: DTypeLike) -> NDArray[Any]:
@@ -27,11 +27,3 @@ class Buffers:
                 self._views = {key: kept for key, kept in self._views.items() if key[0] != name}
             view = self._views[name, count] = array[:count]
         return view
-
-    def multiples(self, step: int, count: int) -> NDArray[np.intp]:
-        """Return 0, step, 2 step, …: ``count`` integers, to be read only."""
-        name = ("multiples", step)
-        array = self._arrays.get(name)
-        if array is None or len(array) < count:
-            array = self._arrays[name] = np.arange(0, step * count, step, dtype=np.intp)
-        return array[:count]

@@ -24,6 +24,7 @@ class RowReader:
         self._array = array
         self._dtype = np.dtype(dtype)
         self._plain = array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
+        self._same_type = array.dtype == self._dtype
         self._buffers = Buffers()
 
     def _buffer(self, name, count, dtype):
@@ -32,7 +33,7 @@ class RowReader:
     def slice(self, start: int, stop: int) -> NDArray[Any]:
         """Return rows start to stop - 1: a view of the array where it has the right type, to be read only."""
         rows = self._array[start:stop]
-        if self._plain and rows.dtype == self._dtype:
+        if self._plain and self._same_type:
             return rows
         converted = self._buffer("converted", len(rows), self._dtype)
         np.copyto(converted, rows, casting="unsafe")
@@ -45,7 +46,7 @@ class RowReader:
             for target, row in zip(converted, index, strict=True):
                 np.copyto(target, self._array[row], casting="unsafe")
             return converted
-        if self._array.dtype == self._dtype:
+        if self._same_type:
             return self._array.take(index, axis=0, out=converted, mode="clip")  # "raise" would copy `out`
         raw = self._buffer("raw", len(index), self._array.dtype)
         np.copyto(converted, self._array.take(index, axis=0, out=raw, mode="clip"), casting="unsafe")

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import fastact
 from fastact import kernels
-from fastact.nn import _checks, initializers
+from fastact.nn import _checks, _fused, initializers
 from fastact.nn._buffers import Buffers
 from fastact.nn._types import Floats, Integer
 from fastact.nn.initializers import Initializer, InitializerName
@@ -137,6 +137,9 @@ class Dense:
         self.init = default_init if init is None else init
         initializers.get(self.init)
         self._slope = (self.negative_slope,) if activation == "leaky_relu" else ()
+        with np.errstate(under="ignore"):
+            self._slopes = np.atleast_1d(np.asarray(self.negative_slope, self.dtype)) if self._slope else None
+        self._backward_pass = None if activation is None else f"{activation}_backward"
         self._keeps_Z = activation == "leaky_relu" and bool(np.any(self.negative_slope < 0))
         self._W: Floats | None = None
         self._b: Floats | None = None
@@ -243,15 +246,15 @@ class Dense:
         self._check_operand("X", X, self.in_features)
         rows = len(X)
         self._X = X
-        Z = self._buffers.rows("Z", rows, self.out_features, dtype=self.dtype)
+        Y = Z = self._buffers.rows("Z", rows, self.out_features, dtype=self.dtype)
         np.matmul(X, self.W, out=Z)
-        Z += self.b
-        Y = Z
         if self._keeps_Z:
             self._Z = Z
             Y = self._buffers.rows("Y", rows, self.out_features, dtype=self.dtype)
-        if self.activation is not None:
-            _run(self.activation, Z, *self._slope, out=Y)
+            _fused.bias_activation(None, Z, self.b)
+            _run("leaky_relu", Z, *self._slope, out=Y)
+        else:
+            _fused.bias_activation(self.activation, Z, self.b, self._slopes)
         self._Y = Y
         return Y
 
@@ -289,25 +292,25 @@ class Dense:
         self._check_operand("dY", dY, self.out_features)
         if len(dY) != len(self._Y):
             raise ValueError(f"dY must have the {len(self._Y)} rows of the last forward pass, got {len(dY)}")
-        dZ = self._activation_backward(dY, overwrite_dY)
+        dZ = self._activation_backward(dY if dY.flags.carray else dY.copy(), overwrite_dY)
         np.matmul(self._X.T, dZ, out=self.dW)
-        np.add.reduce(dZ, axis=0, out=self.db)
         if not input_gradient:
             return None
         dX = self._buffers.rows("dX", len(dY), self.in_features, dtype=self.dtype)
         return np.matmul(dZ, self.W.T, out=dX)
 
     def _activation_backward(self, dY, overwrite_dY):
-        """Return dZ = dY · φ′(Z)."""
-        if self.activation is None:
-            return dY
+        """Return dZ = dY · φ′(Z), and write its column sums into db."""
         dZ = dY
-        if self._keeps_Z or not overwrite_dY:
+        if self._keeps_Z or (self.activation is not None and not overwrite_dY):
             dZ = self._buffers.rows("dZ", len(dY), self.out_features, dtype=self.dtype)
         if self._keeps_Z:
             _run("leaky_relu_derivative", self._Z, *self._slope, out=dZ)
-            return np.multiply(dZ, dY, out=dZ)
-        return _run(f"{self.activation}_backward", dY, self._Y, *self._slope, out=dZ)
+            np.multiply(dZ, dY, out=dZ)
+            _fused.backward_bias(None, dZ, dZ, dZ, self.db)
+        else:
+            _fused.backward_bias(self._backward_pass, dY, self._Y, dZ, self.db, self._slopes)
+        return dZ
 
     def derivative(self, Z: Floats) -> Floats:
         """Return φ′(Z), the slopes of the activation at its inputs, in a new array."""

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastact.nn import _checks
+from fastact.nn import _checks, _fused
 from fastact.nn._buffers import Buffers
 from fastact.nn._types import Floats
 from fastact.nn.layers import _run
@@ -202,44 +202,10 @@ class SoftmaxCrossEntropy(Loss):
     def value_and_gradient(
         self, Y: Floats, targets: NDArray[Any], dY: Floats, buffers: Buffers, weights: Floats | None = None
     ) -> float:
-        rows, columns = Y.shape
-        top = buffers.rows("row maximum", rows, 1, dtype=Y.dtype)
-        total = buffers.rows("row sum", rows, 1, dtype=Y.dtype)
-        at_label = buffers.rows("at label", rows, 1, dtype=Y.dtype)
-        loss = buffers.rows("row loss", rows, 1, dtype=np.float64)
-        place = buffers.rows("place of label", rows, 1, dtype=np.intp)
-        np.add(buffers.multiples(columns, rows), targets, out=place[:, 0])  # in the flat array of the outputs
-
-        np.maximum.reduce(Y, axis=1, keepdims=True, out=top)
-        Y.take(place, out=at_label, mode="clip")  # "raise" would copy `out`
-        np.subtract(Y, top, out=dY)
-        np.exp(dY, out=dY)
-        np.add.reduce(dY, axis=1, keepdims=True, out=total)
-
-        # log Σ exp(y - top) + top - y_label, a row at a time in float64: float32 would overflow for huge logits
-        spare = buffers.rows("row spare", rows, 1, dtype=np.float64)
-        loss[...] = total
-        np.log(loss, out=loss)
-        spare[...] = top
-        loss += spare
-        spare[...] = at_label
-        loss -= spare
-
-        share = _shares(weights, Y, buffers)
-        np.divide(share, total, out=total)
-        dY *= total
-        gradient = dY.reshape(-1)
-        gradient.take(place, out=at_label, mode="clip")
-        at_label -= share
-        gradient[place] = at_label
-        loss *= share
-        return float(np.add.reduce(loss, axis=None))
+        return _fused.softmax_cross_entropy(Y, targets, dY, _shares(weights, Y, buffers))
 
     def hits(self, Y: Floats, targets: NDArray[Any], buffers: Buffers) -> float:
-        guess = buffers.rows("guess", len(Y), dtype=np.intp)
-        right = buffers.rows("right", len(Y), dtype=np.bool_)
-        Y.argmax(axis=1, out=guess)
-        return int(np.count_nonzero(np.equal(guess, targets, out=right)))
+        return _fused.hits(Y, targets)
 
 
 class MeanSquaredError(Loss):

@@ -1,27 +1,24 @@
 """Optimisers: how a step of training changes the parameters, given their gradients.
 
 An optimiser is a row of `OPTIMIZERS`: the names of the arrays it keeps for each parameter (`slots`), and `_update`,
-its formula, in place. `Optimizer` cuts every parameter into blocks that fit into the processor's cache and calls
-`_update` block by block, so that the intermediate results of a formula do not travel through main memory.
+its formula, which a compiled function works out in one pass over the parameter, its gradient and those arrays.
 
 The formulas are PyTorch's. Where Keras differs, the optimiser's notes say so.
 """
 
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
-from fastact.nn import _checks, _config, schedules
+from fastact.nn import _checks, _config, _fused, schedules
 from fastact.nn._types import Floats, Real
 from fastact.nn.layers import Parameter
 
 OptimizerName = Literal["sgd", "adagrad", "rmsprop", "adam", "adamw"]
 LearningRate = Real | Callable[[int], float]
-
-# Elements in a block: six float32 arrays of this length (w, gradient, clipped one, two slots, spare) take 384 KiB.
-BLOCK = 16384
 
 
 class Optimizer(_config.Configured):
@@ -71,7 +68,7 @@ class Optimizer(_config.Configured):
         self.state: dict[str, list[Floats]] = {}
         self.steps = 0
         self._parameters: list[Parameter] = []
-        self._blocks: list[tuple[Floats, ...]] = []
+        self._arrays: list[tuple[Floats, ...]] = []  # w, g and the slots of each
 
     @property
     def learning_rate(self) -> Any:  # with the union of the two, learning_rate *= 0.5 would be an error of types
@@ -85,7 +82,6 @@ class Optimizer(_config.Configured):
     def rate(self) -> float:
         return schedules.rate_at(self._learning_rate, self.steps)
 
-    @np.errstate(all="ignore")
     def step(self, parameters: Sequence[Parameter]) -> None:
         """Change every parameter in place by one step; the gradients stay as they are.
 
@@ -95,18 +91,22 @@ class Optimizer(_config.Configured):
         Parameters
         ----------
         parameters : list of nn.Parameter
-            ``model.parameters()``, with the gradients of the last backward pass.
+            ``model.parameters()``, with the gradients of the last backward pass: C-contiguous arrays, a value and its
+            gradient of one shape, float32 or float64.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A parameter's arrays have another type, shape or layout.
         """
         if not self._knows(parameters):
             self._start(parameters)
-        elif not self._blocks:  # of a copied optimiser
-            self._cut_blocks(parameters)
         rate = self.rate
         self.steps += 1
         self._begin_step(rate)
-        scale = self._clip_scale()
-        for w, g, clipped, *slots_and_spare in self._blocks:
-            self._update(w, self._clipped(g, scale, clipped), *slots_and_spare)
+        clipping = self._clipping(parameters)
+        for w, g, *slots in self._arrays:
+            self._update(w, g, clipping, *slots)
 
     def restore(self, parameters: Sequence[Parameter], state: Mapping[str, Sequence[Floats]], steps: int) -> None:
         """Go on with these parameters after ``steps`` steps, with a copy of what `state` was then."""
@@ -119,60 +119,66 @@ class Optimizer(_config.Configured):
                 mine[...] = saved
         self.steps = steps
 
-    def __getstate__(self):
-        """Leave out the blocks: copies of views would be arrays of their own."""
-        return vars(self) | {"_blocks": []}
-
     def _knows(self, parameters):
-        return len(parameters) == len(self._parameters) and all(
+        if len(parameters) != len(self._parameters):
+            return False
+        return all(map(operator.is_, parameters, self._parameters)) or all(
             new.value is old.value and new.gradient is old.gradient
             for new, old in zip(parameters, self._parameters, strict=True)
         )
 
     def _start(self, parameters):
+        for parameter in parameters:
+            self._check(parameter)
         self._parameters = []  # until all is there: memory may run out
         self.steps = 0
         self.state = {slot: [np.zeros_like(p.value) for p in parameters] for slot in self.slots}
-        self._cut_blocks(parameters)
+        self._arrays = [
+            (parameter.value, parameter.gradient, *slots)
+            for parameter, *slots in zip(parameters, *self.state.values(), strict=True)
+        ]
         self._parameters = list(parameters)
 
-    def _cut_blocks(self, parameters):
-        self._blocks = []
-        for index, parameter in enumerate(parameters):
-            arrays = [parameter.value, parameter.gradient, *(self.state[slot][index] for slot in self.slots)]
-            w, g, *slots = (array.reshape(-1) for array in arrays)
-            clipped, spare = np.empty((2, min(BLOCK, w.size)), w.dtype)
-            for start in range(0, w.size, BLOCK):
-                block = slice(start, min(start + BLOCK, w.size))
-                length = slice(0, block.stop - start)
-                cut = (w[block], g[block], clipped[length], *(slot[block] for slot in slots), spare[length])
-                self._blocks.append(cut)
+    @staticmethod
+    def _check(parameter):
+        """Refuse what the compiled functions could not change in place, before anything is changed."""
+        w, g = parameter.value, parameter.gradient
+        if w.dtype not in (np.float32, np.float64):
+            raise TypeError(f"{parameter.name} must have dtype float32 or float64, got {w.dtype}")
+        if g.dtype != w.dtype or g.shape != w.shape:
+            raise ValueError(
+                f"{parameter.name}: the gradient must have shape {w.shape} and dtype {w.dtype}, as the value has, "
+                f"got {g.shape} and {g.dtype}"
+            )
+        if not (w.flags.carray and g.flags.c_contiguous and g.flags.aligned):
+            raise ValueError(f"{parameter.name}: value and gradient must be C-contiguous, and the value writeable")
 
-    def _clip_scale(self):
-        """Return what `clip_norm` multiplies the gradients by."""
-        if self.clip_norm is None:
-            return 1.0
-        gradients = [block[1] for block in self._blocks]
+    def _clipping(self, parameters):
+        """Return what is to be done to the gradients: the factor of `clip_norm`, and `clip_value`."""
+        clipping = _fused.Clipping()
+        if self.clip_value is not None:
+            clipping.limit = self.clip_value
+        if self.clip_norm is not None:
+            coefficient = self.clip_norm / (self._norm(parameters) + 1e-6)
+            clipping.scale = 1.0 if coefficient >= 1.0 else coefficient  # of a norm that is NaN it is NaN
+        return clipping
+
+    @staticmethod
+    @np.errstate(all="ignore")
+    def _norm(parameters):
+        """Return the norm of all gradients together."""
+        gradients = [parameter.gradient.reshape(-1) for parameter in parameters]
         squares = sum(float(np.dot(g, g)) for g in gradients)
         if squares == math.inf:  # of float32, perhaps not of float64
-            squares = sum(float(np.sum(np.square(g, dtype=np.float64))) for g in gradients)
-        coefficient = self.clip_norm / (math.sqrt(squares) + 1e-6)
-        return 1.0 if coefficient >= 1.0 else coefficient  # of a norm that is NaN it is NaN
-
-    def _clipped(self, g, scale, clipped):
-        """Return the gradient ``g`` itself where there is nothing to clip, else in the array ``clipped``."""
-        if scale != 1.0:
-            g = np.multiply(g, scale, out=clipped)
-        if self.clip_value is not None:
-            g = np.clip(g, -self.clip_value, self.clip_value, out=clipped)
-        return g
+            squares = sum(float(np.einsum("i,i", g, g, dtype=np.float64)) for g in gradients)
+        return math.sqrt(squares)
 
     def _begin_step(self, rate):
-        """Compute what is the same for all blocks of a step, from its learning rate."""
+        """Compute what is the same for all parameters of a step, from its learning rate."""
         self._rate = rate
 
-    def _update(self, w, g, *slots_and_spare):
-        """Change the block ``w``, given its gradient ``g``, its slots and a spare array; all flat, of one length."""
+    def _update(self, w, g, clipping, *slots):
+        """Change the parameter ``w``, given its gradient ``g``, what to clip of it, and the slots."""
         raise NotImplementedError
 
 
@@ -246,23 +252,8 @@ class SGD(Optimizer):
         self.weight_decay: float = _checks.number("weight_decay", weight_decay)
         self.slots = ("velocity",) if self.momentum else ()
 
-    def _update(self, w, g, *slots_and_spare):
-        *velocity, spare = slots_and_spare
-        if self.weight_decay:
-            np.multiply(w, self.weight_decay, out=spare)
-            g = np.add(spare, g, out=spare)
-        direction = g
-        if velocity:
-            (v,) = velocity
-            v *= self.momentum
-            v += g
-            if not self.nesterov:
-                direction = v
-        np.multiply(direction, self._rate, out=spare)
-        w -= spare
-        if self.nesterov:
-            np.multiply(v, self._rate * self.momentum, out=spare)
-            w -= spare
+    def _update(self, w, g, clipping, v=None):
+        _fused.sgd(w, g, v, clipping, self._rate, self.momentum, self.nesterov, self.weight_decay)
 
 
 class AdaGrad(Optimizer):
@@ -321,14 +312,8 @@ class AdaGrad(Optimizer):
         super().__init__(learning_rate, clip_norm, clip_value)
         self.epsilon: float = _checks.number("epsilon", epsilon, positive=True)
 
-    def _update(self, w, g, s, spare):
-        np.multiply(g, g, out=spare)
-        s += spare
-        np.sqrt(s, out=spare)
-        spare += self.epsilon
-        np.divide(g, spare, out=spare)
-        spare *= self._rate
-        w -= spare
+    def _update(self, w, g, clipping, s):
+        _fused.adagrad(w, g, s, clipping, self._rate, self.epsilon)
 
 
 class RMSProp(Optimizer):
@@ -393,21 +378,8 @@ class RMSProp(Optimizer):
         self.epsilon: float = _checks.number("epsilon", epsilon, positive=True)
         self.slots = ("square", "velocity") if self.momentum else ("square",)
 
-    def _update(self, w, g, s, *velocity_and_spare):
-        *velocity, spare = velocity_and_spare
-        np.multiply(g, g, out=spare)
-        spare *= 1.0 - self.rho
-        s *= self.rho
-        s += spare
-        np.sqrt(s, out=spare)
-        spare += self.epsilon
-        direction = np.divide(g, spare, out=spare)
-        if velocity:
-            (direction,) = velocity
-            direction *= self.momentum
-            direction += spare
-        np.multiply(direction, self._rate, out=spare)
-        w -= spare
+    def _update(self, w, g, clipping, s, v=None):
+        _fused.rmsprop(w, g, s, v, clipping, self._rate, self.rho, self.momentum, self.epsilon)
 
 
 class Adam(Optimizer):
@@ -473,21 +445,12 @@ class Adam(Optimizer):
     def _begin_step(self, rate):
         self._rate = rate / (1.0 - self.beta_1**self.steps)
         self._root_correction = 1.0 / math.sqrt(1.0 - self.beta_2**self.steps)
+        self._kept = 1.0  # of w, before the step
 
-    def _update(self, w, g, m, v, spare):
-        np.multiply(g, 1.0 - self.beta_1, out=spare)
-        m *= self.beta_1
-        m += spare
-        np.multiply(g, g, out=spare)
-        spare *= 1.0 - self.beta_2
-        v *= self.beta_2
-        v += spare
-        np.sqrt(v, out=spare)
-        spare *= self._root_correction
-        spare += self.epsilon
-        np.divide(m, spare, out=spare)
-        spare *= self._rate
-        w -= spare
+    def _update(self, w, g, clipping, m, v):
+        _fused.adam(
+            w, g, m, v, clipping, self._rate, self.beta_1, self.beta_2, self._root_correction, self.epsilon, self._kept
+        )
 
 
 class AdamW(Adam):
@@ -549,10 +512,6 @@ class AdamW(Adam):
     def _begin_step(self, rate):
         super()._begin_step(rate)
         self._kept = 1.0 - rate * self.weight_decay
-
-    def _update(self, w, g, m, v, spare):
-        w *= self._kept
-        super()._update(w, g, m, v, spare)
 
 
 OPTIMIZERS: dict[str, type[SGD | AdaGrad | RMSProp | Adam]] = {

@@ -90,10 +90,24 @@ INLINE void OP(sigmoid_denominator)(const V *x, V *d, V *low)
     V clamped[G], s[G], p[G];
     EACH_IN_GROUP clamped[u] = OP(max)(OP(set1)(PASTE(SIGMOID_LOWEST_, T)), x[u]);
     EACH_IN_GROUP clamped[u] = OP(min)(OP(set1)(PASTE(SIGMOID_HIGHEST_, T)), clamped[u]);
-    OP(exponential)(clamped, s, p);
+    OP(exponential)(PASTE(SIGMOID_HIGHEST_, T), clamped, s, p);
     EACH_IN_GROUP d[u] = OP(add)(s[u], one);
     EACH_IN_GROUP low[u] = OP(add)(OP(sub)(OP(max)(s[u], one), d[u]), OP(min)(s[u], one));
     EACH_IN_GROUP low[u] = OP(nmad)(s[u], p[u], low[u]);
+}
+
+/* exp(-x) for x >= 0 or NaN, as exp(-x/2) squared, which reaches further: to the subnormals in float64, and in float32,
+ * whose C leaves less room, to exp(-85), past which it is 0. NaN stays NaN. y may be x. */
+INLINE void OP(falling_exponential)(const V *x, V *y)
+{
+    const V half = OP(set1)((E)0.5), highest = OP(set1)(PASTE(EXP_HIGHEST_, T));
+    const V inverse = OP(set1)(1 / PASTE(SIGMOID_ONE_, T));
+    V a[G], s[G], p[G];
+    EACH_IN_GROUP a[u] = OP(min)(highest, OP(mul)(x[u], half));
+    OP(exponential)(PASTE(EXP_HIGHEST_, T), a, s, p);
+    EACH_IN_GROUP s[u] = OP(mul)(OP(nmad)(s[u], p[u], s[u]), inverse);
+    EACH_IN_GROUP s[u] = OP(mul)(s[u], s[u]);
+    EACH_IN_GROUP y[u] = OP(select)(OP(le)(highest, a[u]), OP(set1)(0), s[u]);
 }
 
 /* sigmoid(x) = 1/(1 + exp(-x)), computed as C/(C + C*exp(-x))
@@ -116,7 +130,7 @@ INLINE void OP(tail_denominator)(const V *x, V *d, V *low)
     const V one = OP(set1)(PASTE(SIGMOID_ONE_, T));
     V clamped[G], s[G], p[G];
     EACH_IN_GROUP clamped[u] = OP(max)(OP(set1)(PASTE(SIGMOID_LOWEST_, T)), x[u]);
-    OP(exponential)(clamped, s, p);
+    OP(exponential)(PASTE(SIGMOID_HIGHEST_, T), clamped, s, p);
     EACH_IN_GROUP d[u] = OP(add)(s[u], one);
     EACH_IN_GROUP low[u] = OP(add)(OP(sub)(s[u], d[u]), one);
     EACH_IN_GROUP low[u] = OP(nmad)(s[u], p[u], low[u]);

@@ -22,6 +22,8 @@
 /* Beyond these the results no longer change: exp(108) is above 2^155, exp(-24) below 2^-34. */
 #define SIGMOID_LOWEST_f32 -108.0f
 #define SIGMOID_HIGHEST_f32 24.0f
+/* Up to here C*exp(-x) is a normal number. */
+#define EXP_HIGHEST_f32 42.5f
 
 /* tanh(c + r) = c0 + r*Q(r) on eight intervals that begin at 0, 0.25, 0.5, 1, 1.5, 2.5, 3.5 and 5.5. Entry k of a table
  * belongs to interval (k + 4) mod 8. */
@@ -56,15 +58,15 @@
 #define TANH_INDEX_HIGHEST 7.25f    /* from 7.5 on the index would wrap around */
 #define TANH_HIGHEST_F32 9.25f      /* tanh is 1 to within half an ULP from 9.011 on */
 
-/* Splits C*exp(-x), for x between the SIGMOID bounds or NaN, into s*(1 - p).
+/* Splits C*exp(-x), for x between SIGMOID_LOWEST and `highest` or NaN, into s*(1 - p).
  *
  * Algorithm: as f64_exponential, with a polynomial of lower degree. */
-INLINE void f32_exponential(const v_f32 *x, v_f32 *s, v_f32 *p)
+INLINE void f32_exponential(e_f32 highest, const v_f32 *x, v_f32 *s, v_f32 *p)
 {
     static const float table[] = {EXP_TABLE_F32}, c[] = {EXP_POLYNOMIAL_F32};
     const v_f32 round = f32_set1(ROUND_TO_QUARTERS_F32);
     v_f32 z[G], n[G], rho[G], w[G], square[G], q[G];
-    EACH_IN_GROUP z[u] = f32_number(x[u], SIGMOID_HIGHEST_f32);
+    EACH_IN_GROUP z[u] = f32_number(x[u], highest);
     EACH_IN_GROUP z[u] = f32_mad(z[u], f32_set1(-LOG2_E_F32), round);
     EACH_IN_GROUP n[u] = f32_sub(z[u], round);
     EACH_IN_GROUP rho[u] = f32_mad(n[u], f32_set1(LN_2_HIGH_F32), x[u]);

@@ -36,19 +36,21 @@
 #define SIGMOID_LOWEST_f64 -748.0
 #define SIGMOID_HIGHEST_f64 64.0
 #define TANH_HIGHEST 20.0
+/* Up to here C*exp(-x) is a normal number, and exp(-x) squared from it on is 0. */
+#define EXP_HIGHEST_f64 373.0
 
-/* Splits C*exp(-x), for x between the SIGMOID bounds or NaN, into s*(1 - p).
+/* Splits C*exp(-x), for x between SIGMOID_LOWEST and `highest` or NaN, into s*(1 - p).
  *
  * Algorithm: Tang's table-driven exponential (ACM TOMS 15, 1989) with four entries, which every instruction set looks
  * up in registers. The entries are 2^(j/4) times a number just above 1, chosen so that they all are nearly float64
  * numbers; its logarithm goes into rho. T_power tells the rest.
  * NaN: s is finite or the same NaN as p, so that its payload is the same on every instruction set. */
-INLINE void f64_exponential(const v_f64 *x, v_f64 *s, v_f64 *p)
+INLINE void f64_exponential(e_f64 highest, const v_f64 *x, v_f64 *s, v_f64 *p)
 {
     static const double table[] = {EXP_TABLE}, c[] = {EXP_POLYNOMIAL};
     const v_f64 round = f64_set1(ROUND_TO_QUARTERS);
     v_f64 z[G], n[G], rho[G], w[G], square[G], pair[G], q[G];
-    EACH_IN_GROUP z[u] = f64_number(x[u], SIGMOID_HIGHEST_f64);
+    EACH_IN_GROUP z[u] = f64_number(x[u], highest);
     EACH_IN_GROUP z[u] = f64_mad(z[u], f64_set1(-LOG2_E), round);
     EACH_IN_GROUP n[u] = f64_sub(z[u], round);
     EACH_IN_GROUP rho[u] = f64_mad(n[u], f64_set1(LN_2_HIGH), x[u]);

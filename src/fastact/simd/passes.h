@@ -43,6 +43,38 @@ typedef void (*fastact_tile_f64)(const double *a, const double *b, const double 
 typedef void (*fastact_tile_half)(const uint16_t *a, const uint16_t *b, const uint16_t *slope, ptrdiff_t slope_step,
                                   uint16_t *out, ptrdiff_t n);
 
+/* The optimisers of fastact.nn, whose formulas are in fused.inc. */
+#define FASTACT_UPDATES(X) X(sgd) X(adagrad) X(rmsprop) X(adam)
+
+#define FASTACT_ENUM_ROW(name) FASTACT_UPDATE_##name,
+enum fastact_update { FASTACT_UPDATES(FASTACT_ENUM_ROW) FASTACT_N_UPDATES };
+#undef FASTACT_ENUM_ROW
+
+/* The numbers in an optimiser's formula; each reads its own, and all the first three. */
+typedef struct {
+    double rate, clip_scale, clip_value; /* no clipping: 1 and infinity */
+    double weight_decay, momentum, epsilon, rho, beta_1, beta_2, root_correction, kept;
+    int nesterov;
+} fastact_update_settings;
+
+/* The fused passes of fastact.nn (fused.inc) over C-contiguous rows, and over n elements of a parameter w, its gradient g
+ * and what the optimiser keeps, of which none overlap. A NULL activation or backward pass is the identity's. */
+#define FASTACT_FUSED(T, E)                                                                                          \
+    typedef struct {                                                                                                 \
+        void (*bias_activation)(fastact_tile_##T activation, const E *b, const E *slope, ptrdiff_t slope_step, E *z, \
+                                ptrdiff_t rows, ptrdiff_t columns);                                                  \
+        void (*backward_bias)(fastact_tile_##T backward, const E *dy, const E *y, const E *slope,                    \
+                              ptrdiff_t slope_step, E *dz, E *db, ptrdiff_t rows, ptrdiff_t columns);                \
+        double (*softmax_cross_entropy)(const E *y, const ptrdiff_t *labels, const E *share, ptrdiff_t share_step,   \
+                                        E *dy, ptrdiff_t rows, ptrdiff_t columns);                                   \
+        ptrdiff_t (*hits)(const E *y, const ptrdiff_t *labels, ptrdiff_t rows, ptrdiff_t columns);                   \
+        void (*update[FASTACT_N_UPDATES])(const fastact_update_settings *settings, E *w, const E *g, E *slot_1,      \
+                                          E *slot_2, ptrdiff_t n);                                                   \
+    } fastact_fused_##T;
+FASTACT_FUSED(f32, float)
+FASTACT_FUSED(f64, double)
+#undef FASTACT_FUSED
+
 typedef struct {
     const char *name; /* "baseline", "avx2", "avx512", "neon" or "portable" */
     /* Fewest elements worth a thread of their own, for float32 and float64: of the forward passes and derivatives of
@@ -60,6 +92,8 @@ typedef struct {
     void (*to_float16)(const float *floats, uint16_t *halves, ptrdiff_t n);
     void (*from_bfloat16)(const uint16_t *halves, float *floats, ptrdiff_t n);
     void (*to_bfloat16)(const float *floats, uint16_t *halves, ptrdiff_t n);
+    fastact_fused_f32 fused_f32;
+    fastact_fused_f64 fused_f64;
 } fastact_isa;
 
 typedef struct {

@@ -5,6 +5,7 @@
 
 /* System headers come before the target is set: what they define must stay callable from everywhere. */
 #include <immintrin.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -8,6 +8,7 @@
  *   T_stream    a whole vector, aligned, past the caches; where STREAM_END is defined, after which other threads see it
  *   T_load_part, T_store_part   the first n lanes, 0 < n < LANES_T: the others read as 0 and are not written
  *   T_set1, T_add, T_sub, T_mul, T_div
+ *   T_sqrt                exact, as T_div is
  *   T_product(a, b)       a*b, whose NaN is a's where both are: compilers exchange the factors of T_mul at will
  *   T_min(a, b), T_max(a, b)    a < b ? a : b and a > b ? a : b, hence b when either is NaN or both are zeros
  *   T_fma(a, b, c), T_fnma(a, b, c)     a*b + c and c - a*b with one rounding, where a formula needs the exact product

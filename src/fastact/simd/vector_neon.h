@@ -56,6 +56,8 @@ VECTOR_OP2(f32, mul, vmulq_f32(a, b))
 VECTOR_OP2(f64, mul, vmulq_f64(a, b))
 VECTOR_OP2(f32, div, vdivq_f32(a, b))
 VECTOR_OP2(f64, div, vdivq_f64(a, b))
+VECTOR_OP1(f32, sqrt, vsqrtq_f32(a))
+VECTOR_OP1(f64, sqrt, vsqrtq_f64(a))
 /* Not vminq and vmaxq: they return NaN when either is NaN, and order the zeros. */
 VECTOR_OP2(f32, min, vbslq_f32(vcltq_f32(a, b), a, b))
 VECTOR_OP2(f64, min, vbslq_f64(vcltq_f64(a, b), a, b))

@@ -110,6 +110,9 @@ DEFINE_FOR(f32)
 DEFINE_FOR(f64)
 #undef DEFINE_FOR
 
+VECTOR_OP1(f32, sqrt, sqrtf(a))
+VECTOR_OP1(f64, sqrt, sqrt(a))
+
 #ifdef FP_FAST_FMAF
 VECTOR_OP3(f32, mad, fmaf(a, b, c))
 VECTOR_OP3(f32, nmad, fmaf(-a, b, c))

@@ -1,0 +1,299 @@
+"""What layers and optimisers do in one pass over memory, where NumPy makes several: simd/fused.inc has the formulas.
+
+Arrays are C-contiguous, of float32 or float64, all of one type; what does not fit is a TypeError or ValueError, and
+nothing has been written. A pass runs on the calling thread, which for a long one lets go of the GIL.
+"""
+
+cimport numpy as cnp
+from libc.math cimport INFINITY
+
+from fastact.kernels cimport (
+    FASTACT_N_PASSES,
+    FASTACT_UPDATE_adagrad,
+    FASTACT_UPDATE_adam,
+    FASTACT_UPDATE_rmsprop,
+    FASTACT_UPDATE_sgd,
+    fastact_fp_enter,
+    fastact_fp_leave,
+    fastact_fpenv,
+    fastact_update_settings,
+    isa,
+    pass_table,
+)
+
+cnp.import_array()
+
+cdef enum:
+    LONG = 32768  # elements, from which on other threads may have the GIL
+
+cdef int IDENTITY = -1
+cdef dict PASSES = {pass_table[i].name.decode(): i for i in range(FASTACT_N_PASSES)} | {None: IDENTITY}
+
+
+cdef inline bint is_plain(cnp.ndarray array, int typenum) noexcept:
+    return cnp.PyArray_TYPE(array) == typenum and cnp.PyArray_IS_C_CONTIGUOUS(array) and \
+        cnp.PyArray_ISALIGNED(array) and cnp.PyArray_ISNOTSWAPPED(array)
+
+
+cdef int check(str name, cnp.ndarray array, int typenum, Py_ssize_t size, bint written=False) except -1:
+    """Refuse an array of another type, layout or size than wanted."""
+    if typenum != cnp.NPY_FLOAT and typenum != cnp.NPY_DOUBLE or cnp.PyArray_TYPE(array) != typenum:
+        raise TypeError(f"{name} must be of float32 or float64, as all arrays beside it are, got {array.dtype}")
+    if not is_plain(array, typenum) or cnp.PyArray_SIZE(array) != size:
+        raise ValueError(f"{name} must be C-contiguous with {size} elements, got shape {(<object> array).shape}")
+    if written and not cnp.PyArray_ISWRITEABLE(array):
+        raise ValueError(f"{name} must not be read-only")
+    return 0
+
+
+cdef int check_slope(cnp.ndarray slope, int typenum, Py_ssize_t columns) except -1:
+    """Return 1 if there is a slope for each column, 0 if there is one for all or none."""
+    cdef bint each
+    if slope is None:
+        return 0
+    each = cnp.PyArray_SIZE(slope) != 1
+    check("slope", slope, typenum, columns if each else 1)
+    return each
+
+
+cdef inline Py_ssize_t rows_of(cnp.ndarray matrix) except -1:
+    if cnp.PyArray_NDIM(matrix) != 2:
+        raise ValueError(f"the array must have two dimensions, got shape {(<object> matrix).shape}")
+    return cnp.PyArray_DIM(matrix, 0)
+
+
+cdef inline void *data(cnp.ndarray array) noexcept:
+    return NULL if array is None else cnp.PyArray_DATA(array)
+
+
+cdef void run_bias_activation(
+        int which, int typenum, const void *b, const void *slope, Py_ssize_t slope_step, void *Z, Py_ssize_t rows,
+        Py_ssize_t columns) noexcept nogil:
+    cdef fastact_fpenv caller = fastact_fp_enter()
+    if typenum == cnp.NPY_FLOAT:
+        isa.fused_f32.bias_activation(
+            NULL if which == IDENTITY else isa.f32[which], <const float *> b, <const float *> slope, slope_step,
+            <float *> Z, rows, columns)
+    else:
+        isa.fused_f64.bias_activation(
+            NULL if which == IDENTITY else isa.f64[which], <const double *> b, <const double *> slope, slope_step,
+            <double *> Z, rows, columns)
+    fastact_fp_leave(caller)
+
+
+def bias_activation(str activation, cnp.ndarray Z not None, cnp.ndarray b not None, cnp.ndarray slope=None):
+    """Z ← φ(Z + b) for Z of shape (rows, columns) and b of shape (columns,).
+
+    ``activation`` is the name of φ, None for the identity; ``slope``, for "leaky_relu", has the shape (1,) or
+    (columns,).
+    """
+    cdef int which = PASSES[activation], typenum = cnp.PyArray_TYPE(Z)
+    cdef Py_ssize_t rows = rows_of(Z), columns = cnp.PyArray_DIM(Z, 1), step
+    check("Z", Z, typenum, rows * columns, written=True)
+    check("b", b, typenum, columns)
+    step = check_slope(slope, typenum, columns)
+    cdef void *z = data(Z)
+    cdef void *bias = data(b)
+    cdef void *slopes = data(slope)
+    if rows * columns < LONG:
+        run_bias_activation(which, typenum, bias, slopes, step, z, rows, columns)
+    else:
+        with nogil:
+            run_bias_activation(which, typenum, bias, slopes, step, z, rows, columns)
+
+
+cdef void run_backward_bias(
+        int which, int typenum, const void *dY, const void *Y, const void *slope, Py_ssize_t slope_step, void *dZ,
+        void *db, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    cdef fastact_fpenv caller = fastact_fp_enter()
+    if typenum == cnp.NPY_FLOAT:
+        isa.fused_f32.backward_bias(
+            NULL if which == IDENTITY else isa.f32[which], <const float *> dY, <const float *> Y,
+            <const float *> slope, slope_step, <float *> dZ, <float *> db, rows, columns)
+    else:
+        isa.fused_f64.backward_bias(
+            NULL if which == IDENTITY else isa.f64[which], <const double *> dY, <const double *> Y,
+            <const double *> slope, slope_step, <double *> dZ, <double *> db, rows, columns)
+    fastact_fp_leave(caller)
+
+
+def backward_bias(
+        str backward, cnp.ndarray dY not None, cnp.ndarray Y not None, cnp.ndarray dZ not None,
+        cnp.ndarray db not None, cnp.ndarray slope=None):
+    """dZ ← dY · φ′, from the forward pass's output Y, and db ← the column sums of dZ.
+
+    ``backward`` is the name of a backward pass; None is the identity's, which leaves dZ alone: it sums dY. dZ may be dY
+    or Y.
+    """
+    cdef int which = PASSES[backward], typenum = cnp.PyArray_TYPE(dY)
+    cdef Py_ssize_t rows = rows_of(dY), columns = cnp.PyArray_DIM(dY, 1), step
+    check("dY", dY, typenum, rows * columns)
+    check("Y", Y, typenum, rows * columns)
+    check("dZ", dZ, typenum, rows * columns, written=which != IDENTITY)
+    check("db", db, typenum, columns, written=True)
+    step = check_slope(slope, typenum, columns)
+    cdef void *dy = data(dY)
+    cdef void *y = data(Y)
+    cdef void *dz = data(dZ)
+    cdef void *sums = data(db)
+    cdef void *slopes = data(slope)
+    if rows * columns < LONG:
+        run_backward_bias(which, typenum, dy, y, slopes, step, dz, sums, rows, columns)
+    else:
+        with nogil:
+            run_backward_bias(which, typenum, dy, y, slopes, step, dz, sums, rows, columns)
+
+
+cdef double run_softmax_cross_entropy(
+        int typenum, const void *Y, const Py_ssize_t *labels, const void *share, Py_ssize_t share_step, void *dY,
+        Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    cdef fastact_fpenv caller = fastact_fp_enter()
+    cdef double loss
+    if typenum == cnp.NPY_FLOAT:
+        loss = isa.fused_f32.softmax_cross_entropy(
+            <const float *> Y, labels, <const float *> share, share_step, <float *> dY, rows, columns)
+    else:
+        loss = isa.fused_f64.softmax_cross_entropy(
+            <const double *> Y, labels, <const double *> share, share_step, <double *> dY, rows, columns)
+    fastact_fp_leave(caller)
+    return loss
+
+
+cdef int check_labels(cnp.ndarray labels, Py_ssize_t rows, Py_ssize_t columns) except -1:
+    cdef const Py_ssize_t *label = <const Py_ssize_t *> data(labels)
+    cdef Py_ssize_t row
+    if not is_plain(labels, cnp.NPY_INTP) or cnp.PyArray_SIZE(labels) != rows:
+        raise ValueError(f"labels must be {rows} of type intp, got {labels.dtype}, shape {(<object> labels).shape}")
+    for row in range(rows):
+        if not 0 <= label[row] < columns:
+            raise ValueError(f"labels must lie from 0 to {columns - 1}, but labels[{row}] is {label[row]}")
+    return 0
+
+
+def softmax_cross_entropy(
+        cnp.ndarray Y not None, cnp.ndarray labels not None, cnp.ndarray dY not None, share not None):
+    """Σᵢ shareᵢ (log Σⱼ exp(yᵢⱼ) - yᵢ at row i's label), a float; and its gradient by Y, written into dY.
+
+    ``share`` is an array with one number a row, or one number for all.
+    """
+    cdef int typenum = cnp.PyArray_TYPE(Y)
+    cdef Py_ssize_t rows = rows_of(Y), columns = cnp.PyArray_DIM(Y, 1), step
+    cdef double loss, one_f64
+    cdef float one_f32
+    cdef void *shares
+    check("Y", Y, typenum, rows * columns)
+    check("dY", dY, typenum, rows * columns, written=True)
+    check_labels(labels, rows, columns)
+    step = cnp.PyArray_Check(share)
+    if step:
+        check("share", share, typenum, rows)
+        shares = data(share)
+    else:
+        one_f64 = share
+        one_f32 = <float> one_f64
+        shares = <void *> &one_f32 if typenum == cnp.NPY_FLOAT else <void *> &one_f64
+    cdef void *y = data(Y)
+    cdef void *dy = data(dY)
+    cdef const Py_ssize_t *label = <const Py_ssize_t *> data(labels)
+    if rows * columns < LONG:
+        return run_softmax_cross_entropy(typenum, y, label, shares, step, dy, rows, columns)
+    with nogil:
+        loss = run_softmax_cross_entropy(typenum, y, label, shares, step, dy, rows, columns)
+    return loss
+
+
+def hits(cnp.ndarray Y not None, cnp.ndarray labels not None):
+    """In how many rows of Y the largest element, the first of several, stands at the label."""
+    cdef int typenum = cnp.PyArray_TYPE(Y)
+    cdef Py_ssize_t rows = rows_of(Y), columns = cnp.PyArray_DIM(Y, 1)
+    check("Y", Y, typenum, rows * columns)
+    check_labels(labels, rows, columns)
+    if typenum == cnp.NPY_FLOAT:
+        return isa.fused_f32.hits(<const float *> data(Y), <const Py_ssize_t *> data(labels), rows, columns)
+    return isa.fused_f64.hits(<const double *> data(Y), <const Py_ssize_t *> data(labels), rows, columns)
+
+
+cdef void run_update(
+        int which, int typenum, const fastact_update_settings *settings, void *w, const void *g, void *slot_1,
+        void *slot_2, Py_ssize_t n) noexcept nogil:
+    cdef fastact_fpenv caller = fastact_fp_enter()
+    if typenum == cnp.NPY_FLOAT:
+        isa.fused_f32.update[which](settings, <float *> w, <const float *> g, <float *> slot_1, <float *> slot_2, n)
+    else:
+        isa.fused_f64.update[which](
+            settings, <double *> w, <const double *> g, <double *> slot_1, <double *> slot_2, n)
+    fastact_fp_leave(caller)
+
+
+cdef int update(
+        int which, const fastact_update_settings *settings, cnp.ndarray w, cnp.ndarray g, cnp.ndarray slot_1,
+        cnp.ndarray slot_2) except -1:
+    cdef int typenum = cnp.PyArray_TYPE(w)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(w)
+    check("w", w, typenum, n, written=True)
+    check("g", g, typenum, n)
+    if slot_1 is not None:
+        check("slot", slot_1, typenum, n, written=True)
+    if slot_2 is not None:
+        check("slot", slot_2, typenum, n, written=True)
+    cdef void *w_data = data(w)
+    cdef void *g_data = data(g)
+    cdef void *first = data(slot_1)
+    cdef void *second = data(slot_2)
+    if n < LONG:
+        run_update(which, typenum, settings, w_data, g_data, first, second, n)
+    else:
+        with nogil:
+            run_update(which, typenum, settings, w_data, g_data, first, second, n)
+    return 0
+
+
+cdef class Clipping:
+    """What an update does to the gradient: g · scale, then into [-limit, limit]. As made, it does nothing."""
+
+    cdef public double scale
+    cdef public double limit
+
+    def __init__(self, double scale=1.0, double limit=INFINITY):
+        self.scale = scale
+        self.limit = limit
+
+
+def sgd(
+        cnp.ndarray w not None, cnp.ndarray g not None, cnp.ndarray v, Clipping clipping not None, double rate,
+        double momentum=0.0, bint nesterov=False, double weight_decay=0.0):
+    """A step of `nn.SGD`; v is None without momentum."""
+    cdef fastact_update_settings c
+    c.clip_scale, c.clip_value, c.rate = clipping.scale, clipping.limit, rate
+    c.momentum, c.nesterov, c.weight_decay = momentum, nesterov, weight_decay
+    update(FASTACT_UPDATE_sgd, &c, w, g, v, None)
+
+
+def adagrad(
+        cnp.ndarray w not None, cnp.ndarray g not None, cnp.ndarray s not None, Clipping clipping not None,
+        double rate, double epsilon):
+    """A step of `nn.AdaGrad`."""
+    cdef fastact_update_settings c
+    c.clip_scale, c.clip_value, c.rate, c.epsilon = clipping.scale, clipping.limit, rate, epsilon
+    update(FASTACT_UPDATE_adagrad, &c, w, g, s, None)
+
+
+def rmsprop(
+        cnp.ndarray w not None, cnp.ndarray g not None, cnp.ndarray s not None, cnp.ndarray v,
+        Clipping clipping not None, double rate, double rho, double momentum, double epsilon):
+    """A step of `nn.RMSProp`; v is None without momentum."""
+    cdef fastact_update_settings c
+    c.clip_scale, c.clip_value, c.rate = clipping.scale, clipping.limit, rate
+    c.rho, c.momentum, c.epsilon = rho, momentum, epsilon
+    update(FASTACT_UPDATE_rmsprop, &c, w, g, s, v)
+
+
+def adam(
+        cnp.ndarray w not None, cnp.ndarray g not None, cnp.ndarray m not None, cnp.ndarray v not None,
+        Clipping clipping not None, double rate, double beta_1, double beta_2, double root_correction, double epsilon,
+        double kept=1.0):
+    """A step of `nn.Adam`, whose rate and root are corrected for the means' start at 0; ``kept`` of w is left first."""
+    cdef fastact_update_settings c
+    c.clip_scale, c.clip_value, c.rate, c.epsilon = clipping.scale, clipping.limit, rate, epsilon
+    c.beta_1, c.beta_2, c.root_correction, c.kept = beta_1, beta_2, root_correction, kept
+    update(FASTACT_UPDATE_adam, &c, w, g, m, v)
