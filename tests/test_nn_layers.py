@@ -117,6 +117,24 @@ def test_the_gradient_given_is_not_changed(activation):
     np.testing.assert_array_equal(dY, kept)
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_gradient_given_may_have_any_layout(activation):
+    layer = nn.Dense(4, 3, activation, dtype=np.float64)
+    layer.initialize(np.random.default_rng(0))
+    rng = np.random.default_rng(1)
+    X, dY = rng.standard_normal((5, 4)), rng.standard_normal((5, 3))
+    layer.forward(X)
+    wanted = [array.copy() for array in (layer.backward(dY), layer.dW, layer.db)]
+    read_only = dY.copy()
+    read_only.flags.writeable = False
+    for given in (np.asfortranarray(dY), np.repeat(dY, 2, axis=0)[::2], read_only):
+        for overwrite in (False, True):
+            layer.forward(X)
+            for got, want in zip((layer.backward(given, overwrite), layer.dW, layer.db), wanted, strict=True):
+                np.testing.assert_allclose(got, want, rtol=1e-13)
+            np.testing.assert_array_equal(given, dY)
+
+
 def test_training_keeps_no_more_arrays_than_it_needs():
     model = network("relu", np.float32)
     model.fit(np.ones((9, 5)), np.ones((9, 3)), loss="mse", optimizer="sgd")
