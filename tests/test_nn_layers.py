@@ -6,7 +6,6 @@ import itertools
 import numpy as np
 import pytest
 
-import fastact
 from fastact import nn
 from fastact.nn import _fused
 
@@ -116,6 +115,24 @@ def test_the_gradient_given_is_not_changed(activation):
     close(model.forward(X), Y, np.float32)
     close(model.backward(dY), dX, np.float32)
     np.testing.assert_array_equal(dY, kept)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_gradient_given_may_have_any_layout(activation):
+    layer = nn.Dense(4, 3, activation, dtype=np.float64)
+    layer.initialize(np.random.default_rng(0))
+    rng = np.random.default_rng(1)
+    X, dY = rng.standard_normal((5, 4)), rng.standard_normal((5, 3))
+    layer.forward(X)
+    wanted = [array.copy() for array in (layer.backward(dY), layer.dW, layer.db)]
+    read_only = dY.copy()
+    read_only.flags.writeable = False
+    for given in (np.asfortranarray(dY), np.repeat(dY, 2, axis=0)[::2], read_only):
+        for overwrite in (False, True):
+            layer.forward(X)
+            for got, want in zip((layer.backward(given, overwrite), layer.dW, layer.db), wanted, strict=True):
+                np.testing.assert_allclose(got, want, rtol=1e-13)
+            np.testing.assert_array_equal(given, dY)
 
 
 def test_training_keeps_no_more_arrays_than_it_needs():

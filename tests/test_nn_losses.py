@@ -349,6 +349,25 @@ def test_a_step_never_warns(name):
             optimizer.step(parameters)
 
 
+@pytest.mark.parametrize(
+    ("w", "g", "error", "words"),
+    [
+        (np.ones(3, np.float16), np.ones(3, np.float16), TypeError, "layer must have dtype .* float64, .*float16"),
+        (np.ones(3), np.ones(3, np.float32), ValueError, "layer: the gradient must have .* float64, .* float32"),
+        (np.ones(3), np.ones((3, 1)), ValueError, r"layer: the gradient must have shape \(3,\)"),
+        (np.ones((3, 2)).T, np.ones((2, 3)), ValueError, "layer: value and gradient must be C-contiguous"),
+        (np.broadcast_to(1.0, 3), np.ones(3), ValueError, "layer: value and gradient must be C-contiguous"),
+    ],
+)
+def test_wrong_parameters(w, g, error, words):
+    """Nothing is changed: not the parameter before the wrong one, and not the count of steps."""
+    first = np.ones(2)
+    optimizer = nn.SGD(0.1)
+    with pytest.raises(error, match=words):
+        optimizer.step([nn.Parameter("first", first, np.ones(2)), nn.Parameter("layer", w, g)])
+    assert optimizer.steps == 0 and (first == 1).all()
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_schedule_gives_the_rate_of_every_step(name):
     rng = np.random.default_rng(0)

@@ -6,7 +6,6 @@ import tracemalloc
 import numpy as np
 import pytest
 
-import fastact
 from fastact import nn
 from fastact.nn import _fused
 from fastact.nn._buffers import Buffers

@@ -77,7 +77,8 @@ cdef extern from "simd/passes.h" nogil:
         double (*softmax_cross_entropy)(
             const double *y, const Py_ssize_t *labels, const double *share, Py_ssize_t share_step, double *dy,
             Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
-        Py_ssize_t (*hits)(const double *y, const Py_ssize_t *labels, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
+        Py_ssize_t (*hits)(
+            const double *y, const Py_ssize_t *labels, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
         fastact_update_f64 *update
 
     ctypedef struct fastact_isa:

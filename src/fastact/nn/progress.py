@@ -59,10 +59,11 @@ class Progress:
         self._done += count
         if self._bar is not None:
             self._bar.update(count)
+        if self._bar is not None or not self._enabled:
             return
         now = time.perf_counter()
         tenths = self._done * 10 // self._total if self._total else 0
-        if self._enabled and (tenths > self._tenths or now - self._last_line > SECONDS_BETWEEN_LINES):
+        if tenths > self._tenths or now - self._last_line > SECONDS_BETWEEN_LINES:
             self._tenths, self._last_line = tenths, now
             seconds = now - self._start
             of = f"/{self._total}" if self._total else ""

@@ -57,8 +57,8 @@ typedef struct {
     int nesterov;
 } fastact_update_settings;
 
-/* The fused passes of fastact.nn (fused.inc) over C-contiguous rows, and over n elements of a parameter w, its gradient g
- * and what the optimiser keeps, of which none overlap. A NULL activation or backward pass is the identity's. */
+/* The fused passes of fastact.nn (fused.inc) over C-contiguous rows, and over n elements of a parameter w, its gradient
+ * g and what the optimiser keeps, of which none overlap. A NULL activation or backward pass is the identity's. */
 #define FASTACT_FUSED(T, E)                                                                                          \
     typedef struct {                                                                                                 \
         void (*bias_activation)(fastact_tile_##T activation, const E *b, const E *slope, ptrdiff_t slope_step, E *z, \
