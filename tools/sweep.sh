@@ -2,7 +2,7 @@
 # The largest errors of the kernels, at every instruction set that this processor runs: builds a sweep into a temporary
 # folder and runs it. Its exit status is 0 only if every bound holds. Needs GCC; the sweeps' sources say what they print.
 #
-#     bash tools/sweep.sh float32 [step: 1, the default, is all 2^32 inputs, 256 every 256th]
+#     bash tools/sweep.sh float32 [step, a power of two: 1, the default, is all 2^32 inputs, 256 every 256th]
 #     bash tools/sweep.sh float64 [points a set: 400000]
 set -euo pipefail
 cd "$(dirname "$0")/.."

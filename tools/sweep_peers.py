@@ -1,5 +1,5 @@
 """Largest and mean errors of other libraries' float32 sigmoid and tanh, over all 2^32 inputs, beside fastact's; and of
-float16 and bfloat16, over all 65,536.
+all passes of float16 and bfloat16, over all 65,536 (as y in backward passes, dy being any other).
 
     python tools/sweep_peers.py [step, default 1: every input]
 
@@ -8,10 +8,11 @@ processor; half an hour on two. The exact value is float64's, an ULP the spacing
 subnormals of float32), the mean over all inputs but NaN. "0 for" counts results of 0 where the exact one is not.
 """
 
+import argparse
 import concurrent.futures
+import math
 import multiprocessing
 import os
-import sys
 
 import numpy as np
 
@@ -30,8 +31,11 @@ class Errors:
     def __init__(self):
         self.largest, self.at, self.total, self.count, self.zeros = 0.0, 0.0, 0.0, 0, 0
 
-    def add(self, x, got, exact, unit):
-        error = np.abs(got.astype(np.float64) - exact) / unit
+    def add(self, x, got, exact, unit, info):
+        past = float(info.max) + last_place(info)  # what an infinity stands for
+        got = np.where(np.isinf(got) & np.isfinite(exact), np.copysign(past, got), got.astype(np.float64))
+        error = np.abs(got - exact) / unit
+        error[got == exact] = 0  # infinities
         np.copyto(error, np.inf, where=np.isnan(error) & ~np.isnan(exact))
         known = ~np.isnan(exact)
         error = np.where(known, error, 0.0)
@@ -49,9 +53,15 @@ class Errors:
         return self.largest, self.at, self.total, self.count, self.zeros
 
 
-def exact_and_unit(operation, x, info):
-    """Return the exact values, and the spacing of a type with `info` there."""
-    exact = getattr(_reference, operation)(x.astype(np.float64))
+def last_place(info):
+    """Return the distance from a type's largest number to that below it."""
+    return float(info.eps) * 2.0 ** (math.frexp(float(info.max))[1] - 1)
+
+
+def exact_and_unit(operation, arrays, info, *slope):
+    """Return the exact values, those that overflow as infinities, and the spacing of a type with `info` there."""
+    exact = getattr(_reference, operation)(*(array.astype(np.float64) for array in arrays), *slope)
+    exact[np.abs(exact) >= float(info.max) + last_place(info) / 2] *= np.inf
     _, exponent = np.frexp(exact)
     return exact, np.ldexp(1.0, np.maximum(exponent - 1 - info.nmant, info.minexp - info.nmant))
 
@@ -64,13 +74,13 @@ def sweep(start, step, libraries=None):
     found = {}
     with np.errstate(all="ignore"):
         for operation in OPERATIONS:
-            exact, unit = exact_and_unit(operation, x, np.finfo(np.float32))
+            exact, unit = exact_and_unit(operation, (x,), np.finfo(np.float32))
             for library in libraries:
                 for mode in ("into", "new"):
                     inputs = peers.Inputs(operation, x)
                     if contestant := library.contestant(inputs, mode):
                         errors = found[operation, library.name] = Errors()
-                        errors.add(x, library.result(contestant, inputs, mode), exact, unit)
+                        errors.add(x, library.result(contestant, inputs, mode), exact, unit, np.finfo(np.float32))
                         break
     return {key: errors.numbers() for key, errors in found.items()}
 
@@ -86,7 +96,7 @@ def _libraries():
 
 
 def halves():
-    """Yield type, operation, library and errors over all 65,536 inputs, of fastact and PyTorch."""
+    """Yield type, operation, library and errors over all 65,536 inputs, of fastact and (forward) PyTorch."""
     import ml_dtypes
     import torch
 
@@ -97,14 +107,18 @@ def halves():
     for name, (dtype, torch_type) in types.items():
         x = bits.view(dtype)
         tensor = torch.from_numpy(bits.view(np.int16)).view(torch_type)
-        for operation in OPERATIONS:
-            exact, unit = exact_and_unit(operation, x, ml_dtypes.finfo(dtype))
-            for library, got in (
-                ("fastact", getattr(fastact, operation)(x)),
-                ("torch", getattr(torch, operation)(tensor).float().numpy()),
-            ):
+        dy = np.random.default_rng(0).permutation(bits).view(dtype)
+        info = ml_dtypes.finfo(dtype)
+        for operation in peers.OPERATIONS:
+            arrays = (dy, x) if operation.endswith("_backward") else (x,)
+            slope = (float(np.array(peers.NEGATIVE_SLOPE, dtype)),) if operation.startswith("leaky_relu") else ()
+            exact, unit = exact_and_unit(operation, arrays, info, *slope)
+            results = {"fastact": getattr(fastact, operation)(*arrays)}
+            if operation in OPERATIONS:
+                results["torch"] = getattr(torch, operation)(tensor).float().numpy()
+            for library, got in results.items():
                 errors = Errors()
-                errors.add(x, got, exact, unit)
+                errors.add(x, got, exact, unit, info)
                 yield name, operation, library, errors
 
 
@@ -114,7 +128,11 @@ def show(kind, operation, library, errors):
 
 
 def main():
-    step = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("step", nargs="?", type=int, default=1, help="every how many inputs, a power of two (1)")
+    step = parser.parse_args().step
+    if step < 1 or step & (step - 1) or step > 2**12:
+        parser.error(f"step must be a power of two from 1 to 4096, got {step}")
     print("| type | pass | library | largest, ULP | at | mean | 0 for |\n" + "| --- " * 7 + "|", flush=True)
     with np.errstate(all="ignore"):
         for row in halves():
