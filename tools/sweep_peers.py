@@ -10,9 +10,11 @@ subnormals of float32), the mean over all inputs but NaN. "0 for" counts results
 
 import argparse
 import concurrent.futures
+import functools
 import math
 import multiprocessing
 import os
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,13 +27,18 @@ CHUNK = 2**20
 NAMES = ["fastact", "numpy", "numpy (other)", "scipy", "numba", "torch", "onnxruntime", "jax"]
 
 
-class Errors:
+class Errors(NamedTuple):
     """Largest error and where, sum of errors, inputs counted, and zeros that should be none."""
 
-    def __init__(self):
-        self.largest, self.at, self.total, self.count, self.zeros = 0.0, 0.0, 0.0, 0, 0
+    largest: float = 0.0
+    at: float = 0.0
+    total: float = 0.0
+    count: int = 0
+    zeros: int = 0
 
-    def add(self, x, got, exact, unit, info):
+    @classmethod
+    def of(cls, x, got, exact, unit, info):
+        """Return the errors of results `got` at x."""
         past = float(info.max) + last_place(info)  # what an infinity stands for
         got = np.where(np.isinf(got) & np.isfinite(exact), np.copysign(past, got), got.astype(np.float64))
         error = np.abs(got - exact) / unit
@@ -40,17 +47,13 @@ class Errors:
         known = ~np.isnan(exact)
         error = np.where(known, error, 0.0)
         worst = int(error.argmax())
-        self.merge((float(error[worst]), float(x[worst]), float(error.sum()), int(known.sum()),
-                    int(((got == 0) & (exact / unit > 1)).sum())))  # fmt: skip
+        zeros = int(((got == 0) & (exact / unit > 1)).sum())
+        return cls(float(error[worst]), float(x[worst]), float(error.sum()), int(known.sum()), zeros)
 
-    def merge(self, other):
-        largest, at, total, count, zeros = other
-        if largest > self.largest:
-            self.largest, self.at = largest, at
-        self.total, self.count, self.zeros = self.total + total, self.count + count, self.zeros + zeros
-
-    def numbers(self):
-        return self.largest, self.at, self.total, self.count, self.zeros
+    def merged(self, other):
+        worse = other if other.largest > self.largest else self
+        sums = (mine + its for mine, its in zip(self[2:], other[2:], strict=True))
+        return Errors(worse.largest, worse.at, *sums)
 
 
 def last_place(info):
@@ -66,33 +69,29 @@ def exact_and_unit(operation, arrays, info, *slope):
     return exact, np.ldexp(1.0, np.maximum(exponent - 1 - info.nmant, info.minexp - info.nmant))
 
 
-def sweep(start, step, libraries=None):
-    """Return the errors on CHUNK inputs, as numbers by operation and library."""
-    libraries = libraries or _libraries()
+@functools.cache
+def libraries():
+    """Load the libraries, once a process."""
+    return peers.load(1, names=NAMES)[0]
+
+
+def sweep(start, step):
+    """Return the errors on CHUNK inputs, by operation and library."""
     bits = (np.arange(CHUNK, dtype=np.uint64) * step + start).astype(np.uint32)
     x = bits.view(np.float32)
+    info = np.finfo(np.float32)
     found = {}
     with np.errstate(all="ignore"):
         for operation in OPERATIONS:
-            exact, unit = exact_and_unit(operation, (x,), np.finfo(np.float32))
-            for library in libraries:
+            exact, unit = exact_and_unit(operation, (x,), info)
+            for library in libraries():
                 for mode in ("into", "new"):
                     inputs = peers.Inputs(operation, x)
                     if contestant := library.contestant(inputs, mode):
-                        errors = found[operation, library.name] = Errors()
-                        errors.add(x, library.result(contestant, inputs, mode), exact, unit, np.finfo(np.float32))
+                        got = library.result(contestant, inputs, mode)
+                        found[operation, library.name] = Errors.of(x, got, exact, unit, info)
                         break
-    return {key: errors.numbers() for key, errors in found.items()}
-
-
-_loaded = []
-
-
-def _libraries():
-    """Load the libraries once a process."""
-    if not _loaded:
-        _loaded.extend(peers.load(1, names=NAMES)[0])
-    return _loaded
+    return found
 
 
 def halves():
@@ -117,9 +116,7 @@ def halves():
             if operation in OPERATIONS:
                 results["torch"] = getattr(torch, operation)(tensor).float().numpy()
             for library, got in results.items():
-                errors = Errors()
-                errors.add(x, got, exact, unit, info)
-                yield name, operation, library, errors
+                yield name, operation, library, Errors.of(x, got, exact, unit, info)
 
 
 def show(kind, operation, library, errors):
@@ -145,8 +142,8 @@ def main():
         Progress(len(starts), "sweep") as bar,
     ):
         for found in pool.map(sweep, starts, [step] * len(starts)):
-            for key, numbers in found.items():
-                totals.setdefault(key, Errors()).merge(numbers)
+            for key, errors in found.items():
+                totals[key] = totals.get(key, Errors()).merged(errors)
             bar.update()
     for operation, library in sorted(totals):
         show("float32", operation, library, totals[operation, library])

@@ -105,6 +105,11 @@ LAYOUTS = {
 }
 
 
+def steady_output(case):
+    """Return the y of `STEADY_OUTPUTS` for a backward pass in place that has one, else None."""
+    return STEADY_OUTPUTS.get(case.operation) if case.mode == "inplace" else None
+
+
 def arrays(case):
     """Return the inputs of a case: x of N(0, 3); for a backward pass dy of N(0, 1) and y, the output for such an x (in
     place for some one of `STEADY_OUTPUTS`).
@@ -126,8 +131,8 @@ def arrays(case):
         return fill
 
     def outputs(size):
-        if case.mode == "inplace" and case.operation in STEADY_OUTPUTS:
-            return full(size, STEADY_OUTPUTS[case.operation], case.dtype)
+        if (steady := steady_output(case)) is not None:
+            return full(size, steady, case.dtype)
         x = normal(3)(min(size, MI))
         return repeated(getattr(_reference, case.operation.removesuffix("_backward"))(x), size)
 

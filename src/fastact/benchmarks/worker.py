@@ -13,7 +13,7 @@ from numpy._core import _multiarray_umath as umath
 
 import fastact
 from fastact.benchmarks import accuracy, networks, peers, yardsticks
-from fastact.benchmarks.cases import KI, MI, STEADY_OUTPUTS, Case, Settings, arrays
+from fastact.benchmarks.cases import KI, MI, Case, Settings, arrays, steady_output
 from fastact.benchmarks.timing import Contestant, compare
 
 PAUSE = 1e-2  # seconds; GNU's OpenMP keeps the idle threads of most libraries in a loop for 8 ms
@@ -87,7 +87,7 @@ def inputs_of(case):
 def probe_of(case, inputs):
     """Return the inputs on which results are checked: those that are timed, but others where they are fewer than 1 Ki,
     for a wrong slope does not show in one positive number, or where all y are the same."""
-    if case.size >= KI and not (case.mode == "inplace" and case.operation in STEADY_OUTPUTS):
+    if case.size >= KI and steady_output(case) is None:
         return inputs
     return inputs_of(case._replace(size=min(max(case.size, KI), MI), mode="into"))
 

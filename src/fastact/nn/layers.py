@@ -32,7 +32,7 @@ DEFAULT_INITIALIZER: dict[Activation | None, InitializerName] = {
 SMALL, LARGE = 2**17, 2**24  # below SMALL no pass uses a second thread
 
 
-def _run(name, *arrays, out):
+def run_pass(name: str, *arrays: ArrayLike, out: Floats) -> Floats:
     """Run a pass of fastact, on one thread unless it is a very long one."""
     function = getattr(fastact, name)
     if not SMALL <= out.size < LARGE:
@@ -252,7 +252,7 @@ class Dense:
             self._Z = Z
             Y = self._buffers.rows("Y", rows, self.out_features, dtype=self.dtype)
             _fused.bias_activation(None, Z, self.b)
-            _run("leaky_relu", Z, *self._slope, out=Y)
+            run_pass("leaky_relu", Z, *self._slope, out=Y)
         else:
             _fused.bias_activation(self.activation, Z, self.b, self._slopes)
         self._Y = Y
@@ -305,7 +305,7 @@ class Dense:
         if self._keeps_Z or (self.activation is not None and not overwrite_dY):
             dZ = self._buffers.rows("dZ", len(dY), self.out_features, dtype=self.dtype)
         if self._keeps_Z:
-            _run("leaky_relu_derivative", self._Z, *self._slope, out=dZ)
+            run_pass("leaky_relu_derivative", self._Z, *self._slope, out=dZ)
             np.multiply(dZ, dY, out=dZ)
             _fused.backward_bias(None, dZ, dZ, dZ, self.db)
         else:

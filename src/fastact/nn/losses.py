@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastact.nn import _checks, _fused
 from fastact.nn._buffers import Buffers
 from fastact.nn._types import Floats
-from fastact.nn.layers import _run
+from fastact.nn.layers import run_pass
 
 LossName = Literal["softmax_cross_entropy", "binary_cross_entropy", "mse"]
 
@@ -303,7 +303,7 @@ class BinaryCrossEntropy(Loss):
         np.log1p(dY, out=dY)
         loss += dY
 
-        _run("sigmoid", Y, out=dY)
+        run_pass("sigmoid", Y, out=dY)
         dY -= targets
         share = _shares(weights, Y, buffers)
         share /= columns

@@ -29,7 +29,15 @@ class Schedule(_config.Configured):
         raise NotImplementedError
 
 
-class ExponentialDecay(Schedule):
+class _Decay(Schedule):
+    """A schedule that falls from ``learning_rate`` as fast as ``decay_steps`` says."""
+
+    def __init__(self, learning_rate: Real, decay_steps: Integer) -> None:
+        self.learning_rate: float = _checks.number("learning_rate", learning_rate, positive=True)
+        self.decay_steps = _checks.integer("decay_steps", decay_steps)
+
+
+class ExponentialDecay(_Decay):
     """learning_rate · decay_rate^(step / decay_steps).
 
     With ``decay_steps=1`` PyTorch's ExponentialLR; Keras' schedule of the same name.
@@ -58,15 +66,14 @@ class ExponentialDecay(Schedule):
     name = "exponential_decay"
 
     def __init__(self, learning_rate: Real, decay_steps: Integer, decay_rate: Real) -> None:
-        self.learning_rate: float = _checks.number("learning_rate", learning_rate, positive=True)
-        self.decay_steps = _checks.integer("decay_steps", decay_steps)
+        super().__init__(learning_rate, decay_steps)
         self.decay_rate: float = _checks.number("decay_rate", decay_rate, positive=True)
 
     def __call__(self, step: int) -> float:
         return self.learning_rate * self.decay_rate ** (step / self.decay_steps)
 
 
-class StepDecay(Schedule):
+class StepDecay(_Decay):
     """learning_rate · decay_rate^⌊step / decay_steps⌋: a new rate every ``decay_steps`` steps.
 
     PyTorch's StepLR.
@@ -90,15 +97,14 @@ class StepDecay(Schedule):
     name = "step_decay"
 
     def __init__(self, learning_rate: Real, decay_steps: Integer, decay_rate: Real = 0.1) -> None:
-        self.learning_rate: float = _checks.number("learning_rate", learning_rate, positive=True)
-        self.decay_steps = _checks.integer("decay_steps", decay_steps)
+        super().__init__(learning_rate, decay_steps)
         self.decay_rate: float = _checks.number("decay_rate", decay_rate, positive=True)
 
     def __call__(self, step: int) -> float:
         return self.learning_rate * self.decay_rate ** (step // self.decay_steps)
 
 
-class InverseTimeDecay(Schedule):
+class InverseTimeDecay(_Decay):
     """learning_rate / (1 + decay_rate · step / decay_steps).
 
     Keras' schedule of the same name.
@@ -122,15 +128,14 @@ class InverseTimeDecay(Schedule):
     name = "inverse_time_decay"
 
     def __init__(self, learning_rate: Real, decay_steps: Integer, decay_rate: Real = 1.0) -> None:
-        self.learning_rate: float = _checks.number("learning_rate", learning_rate, positive=True)
-        self.decay_steps = _checks.integer("decay_steps", decay_steps)
+        super().__init__(learning_rate, decay_steps)
         self.decay_rate: float = _checks.number("decay_rate", decay_rate)
 
     def __call__(self, step: int) -> float:
         return self.learning_rate / (1.0 + self.decay_rate * step / self.decay_steps)
 
 
-class CosineDecay(Schedule):
+class CosineDecay(_Decay):
     """Half a cosine from learning_rate down to final_rate, which is reached after ``decay_steps`` steps and kept.
 
     ::
@@ -162,8 +167,7 @@ class CosineDecay(Schedule):
     name = "cosine_decay"
 
     def __init__(self, learning_rate: Real, decay_steps: Integer, final_rate: Real = 0.0) -> None:
-        self.learning_rate: float = _checks.number("learning_rate", learning_rate, positive=True)
-        self.decay_steps = _checks.integer("decay_steps", decay_steps)
+        super().__init__(learning_rate, decay_steps)
         self.final_rate: float = _checks.number("final_rate", final_rate)
 
     def __call__(self, step: int) -> float:

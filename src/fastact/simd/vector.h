@@ -54,7 +54,7 @@ typedef double e_f64;
         __asm__(instruction " %1, %0, %0" : "+v"(a) : "v"(b));           \
         return a;                                                        \
     }
-#define POWER_BY_SHIFT(T, entries, shift)                                                                  \
+#define POWER_BY_SHIFT(T, entries, shift)                                                                    \
     INLINE v_##T T##_number(v_##T a, e_##T c) { return T##_min(a, T##_set1(c)); }                            \
     INLINE v_##T T##_power(const e_##T table[entries], v_##T z, v_##T n)                                     \
     {                                                                                                        \

@@ -23,6 +23,8 @@ try:
     from fastact.sklearn.estimators import MLPClassifier, MLPRegressor
     from fastact.sklearn.patching import patch, patched, unpatch
 except ImportError as error:
+    if (error.name or "").split(".")[0] not in ("sklearn", "scipy"):
+        raise
     wanted = 'scikit-learn 1.6 or newer: pip install "fastact[sklearn]"'
     raise ImportError(f"fastact.sklearn needs {wanted} ({error})") from error
 

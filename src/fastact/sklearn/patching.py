@@ -12,17 +12,17 @@ from typing import Any
 import sklearn
 from sklearn.neural_network import _base, _multilayer_perceptron
 
-from fastact.nn.layers import _run
+from fastact.nn.layers import run_pass
 
 NAMES = {"logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}  # scikit-learn's -> fastact's
 
 
 def _forward(name):
-    return lambda X: _run(name, X, out=X)
+    return lambda X: run_pass(name, X, out=X)
 
 
 def _backward(name):
-    return lambda Z, delta: _run(f"{name}_backward", delta, Z, out=delta)
+    return lambda Z, delta: run_pass(f"{name}_backward", delta, Z, out=delta)
 
 
 OURS = {
