@@ -2,11 +2,14 @@
 other."""
 
 import hashlib
+import math
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -59,8 +62,7 @@ def update(name, w, g, slots, **clipping):
     settings, count = UPDATES[name]
     w, slots = w.copy(), [slot.copy() for slot in slots[:count]]
     function = getattr(_fused, "sgd" if name in ("momentum", "nesterov") else name.split()[0])
-    absent = [None] if name in ("sgd", "rmsprop") else []
-    function(w, g, *slots, *absent, _fused.Clipping(**clipping), **settings)
+    function(SimpleNamespace(steps=0), [(w, g, *slots)], _fused.Clipping(**clipping), **settings)
     return w, *slots
 
 
@@ -109,7 +111,7 @@ def test_rows(activation, kind, shape, dtype):
     wanted = Z + b if activation is None else getattr(fastact, activation)(Z + b, *arguments)
     np.testing.assert_array_equal(Y, wanted)
     wanted = dY if activation is None else getattr(_reference, f"{activation}_backward")(dY, Y, *arguments)
-    for in_place in [True] if activation is None else [True, False]:
+    for in_place in (True, False):
         dZ, db = backward_bias(activation, slope, dY, Y, in_place)
         np.testing.assert_allclose(dZ, wanted, rtol=2 * np.finfo(dtype).eps, atol=0)
         sums = np.sum(dZ, axis=0, dtype=np.float64)
@@ -161,6 +163,101 @@ def test_hits_of_ties():
     assert _fused.hits(Y, np.array([1, 2, 0, 2])) == 3
 
 
+def test_an_update_is_of_all_parameters_and_counted():
+    counter, first, second = SimpleNamespace(steps=7), np.ones(3), np.full((2, 2), 2, np.float32)
+    _fused.sgd(counter, [(first, first.copy()), (second, second.copy())], _fused.Clipping(), 0.25)
+    np.testing.assert_array_equal(first, 0.75)
+    np.testing.assert_array_equal(second, 1.5)
+    assert counter.steps == 8
+
+
+def exact_loss(name, y, t):
+    """The loss of an element and its derivative, by mpmath."""
+    y, t = mpmath.mpf(float(y)), mpmath.mpf(float(t))
+    if name == "mean_squared_error":
+        return (y - t) ** 2, 2 * (y - t)
+    return mpmath.log1p(mpmath.exp(y)) - t * y, 1 / (1 + mpmath.exp(-y)) - t
+
+
+@dtypes
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", ["mean_squared_error", "binary_cross_entropy"])
+@pytest.mark.parametrize("shape", [(1, 1), (7, 1), (3, 5), (2, 17), (1, 5000)], ids=str)
+def test_elementwise_losses(name, shape, weighted, dtype):
+    """Logits of all sizes; the targets of the second loss are 0, 1 and what lies between."""
+    rng = np.random.default_rng(0)
+    Y = (rng.standard_normal(shape) * 10.0 ** rng.integers(-2, 2, shape)).astype(dtype)
+    targets = rng.choice([0.0, 1.0, 0.3], shape).astype(dtype)
+    shares = rng.random(shape[0]).astype(dtype) if weighted else np.full(shape[0], 1 / shape[0])
+    dY = np.full(shape, np.nan, dtype)
+    value = getattr(_fused, name)(Y, targets, dY, shares if weighted else 1 / shape[0])
+    with mpmath.workdps(40):
+        exact = np.vectorize(lambda y, t: exact_loss(name, y, t), otypes=[object, object])(Y, targets)
+        share = shares.astype(float)[:, np.newaxis] / shape[1]
+        wanted = float(np.sum(exact[0] * share))
+        gradient = (exact[1] * share).astype(float)
+    epsilon = float(np.finfo(dtype).eps)
+    assert value == pytest.approx(wanted, rel=2 * epsilon)
+    scale = np.maximum(np.abs(gradient), epsilon * share)  # sigmoid(y) - t may cancel
+    error = np.abs(dY - gradient) / scale
+    cancels = np.abs(gradient) < share / 8
+    assert error[~cancels].max(initial=0) < 12 * epsilon
+    assert np.abs(dY - gradient).max() < 4 * epsilon * np.abs(share).max() * (1 + np.abs(Y).max())
+
+
+@dtypes
+def test_a_small_cross_entropy_keeps_its_accuracy(dtype):
+    """Of targets that the logits agree with: log(1 + e) is about e, of which 1 + e would leave nothing."""
+    Y, dY = np.full((1, 1000), -50, dtype), np.empty((1, 1000), dtype)
+    value = _fused.binary_cross_entropy(Y, np.zeros_like(Y), dY, 1.0)
+    assert value == pytest.approx(math.exp(-50), rel=4 * float(np.finfo(dtype).eps))
+    np.testing.assert_allclose(dY, math.exp(-50) / 1000, rtol=4 * float(np.finfo(dtype).eps))
+
+
+@dtypes
+def test_elementwise_losses_of_special_values(dtype):
+    largest = np.finfo(dtype).max
+    dY = np.empty((1, 3), dtype)
+    with np.errstate(all="raise"):
+        for value in (np.nan, np.inf, -np.inf):
+            for loss in (_fused.mean_squared_error, _fused.binary_cross_entropy):
+                assert not math.isfinite(loss(np.array([[0, value, 1]], dtype), np.ones((1, 3), dtype), dY, 1.0))
+        assert _fused.binary_cross_entropy(np.array([[largest]]), np.ones((1, 1), dtype), dY[:, :1].copy(), 1.0) == 0
+        if dtype == np.float32:  # whose squares float64 has room for
+            value = _fused.mean_squared_error(np.full((1, 3), largest), np.zeros((1, 3), dtype), dY, 1.0)
+            assert value == pytest.approx(float(largest) ** 2)
+
+
+@dtypes
+def test_binary_hits(dtype):
+    Y = np.array([[1, -1, 0, np.nan, 2], [-2, 3, 1e-40, -0.0, -np.inf]], dtype)
+    targets = np.array([[1, 0, 0, 0, 0.5], [1, 0.6, 1, 0, 1]], dtype)
+    wanted = sum((y > 0) == (t > 0.5) for y, t in zip(Y.ravel().tolist(), targets.ravel().tolist(), strict=True))
+    assert _fused.binary_hits(Y, targets) == wanted == 7
+
+
+@dtypes
+def test_all_finite(dtype):
+    """Wherever the odd one stands."""
+    assert _fused.all_finite(np.empty(0, dtype))
+    for size in (1, 3, 16, 130, 1000):
+        array = np.full(size, np.finfo(dtype).max)
+        array[::2] *= -1
+        with np.errstate(all="raise"):
+            assert _fused.all_finite(array)
+            for place in {0, size // 2, size - 1}:
+                for value in (np.nan, np.inf, -np.inf):
+                    kept, array[place] = array[place], value
+                    assert not _fused.all_finite(array)
+                    array[place] = kept
+
+
+def test_are_labels():
+    assert _fused.are_labels(np.array([0, 2, 1]), 3) and _fused.are_labels(np.empty(0, np.intp), 3)
+    for array in (np.array([0, 3]), np.array([-1]), np.array([0.0]), np.array([0], np.int32), np.arange(4)[::2]):
+        assert not _fused.are_labels(array, 3)
+
+
 @dtypes
 def test_special_values_stay(dtype):
     """NaN and infinities come out of sums, steps and losses; nothing warns."""
@@ -173,7 +270,7 @@ def test_special_values_stay(dtype):
         np.testing.assert_array_equal(db, odd[0])
         for limit, wanted in ((np.inf, odd[0]), (2.0, [np.nan, 2, -2, 1, 2])):
             w = np.zeros(5, dtype)
-            _fused.sgd(w, odd[0], None, _fused.Clipping(limit=limit), -1.0)
+            _fused.sgd(SimpleNamespace(steps=0), [(w, odd[0])], _fused.Clipping(limit=limit), -1.0)
             np.testing.assert_array_equal(w, wanted)
         for scale, w in ((np.nan, np.zeros(5, dtype)), (1.0, np.full(5, np.nan, dtype))):
             for name in UPDATES:
@@ -184,6 +281,16 @@ def test_special_values_stay(dtype):
             assert np.isnan(dY).all()
         dY = np.empty((1, 2), dtype)
         assert _fused.softmax_cross_entropy(np.array([[0, -np.inf]], dtype), np.array([0]), dY, 1.0) == 0
+
+
+def sgd(*arrays):
+    """A step of SGD: of nothing, where one of the parameters does not fit."""
+    counter, first = SimpleNamespace(steps=0), np.ones(2)
+    try:
+        _fused.sgd(counter, [(first, np.ones(2)), *arrays], _fused.Clipping(), 0.1)
+    finally:
+        assert counter.steps == 0
+        np.testing.assert_array_equal(first, 1)
 
 
 READ_ONLY = np.ones((2, 3))
@@ -201,7 +308,13 @@ READ_ONLY.flags.writeable = False
         (lambda: _fused.bias_activation("relu", READ_ONLY, np.ones(3)), ValueError, "Z .*read-only"),
         (lambda: _fused.hits(np.ones((2, 3)), np.array([0, 3])), ValueError, r"labels\[1\] is 3"),
         (lambda: _fused.hits(np.ones((2, 3)), np.array([0])), ValueError, "labels must be 2"),
-        (lambda: _fused.sgd(np.ones(3), np.ones(2), None, _fused.Clipping(), 0.1), ValueError, "g .* 3 elements"),
+        (lambda: sgd((np.ones(3), np.ones(2))), ValueError, "g .* 3 elements"),
+        (lambda: sgd((np.ones(3), np.ones(3), np.ones(2))), ValueError, "slot .* 3 elements"),
+        (lambda: sgd((np.ones(3), np.ones(3), np.ones(3), np.ones(3))), ValueError, "0 to 1 slots each, got 4 arrays"),
+        (lambda: sgd((READ_ONLY, np.ones((2, 3)))), ValueError, "w .*read-only"),
+        (lambda: sgd((np.ones(3), [1.0] * 3)), TypeError, "list"),
+        (lambda: _fused.binary_hits(np.ones((2, 3)), np.ones((2, 2))), ValueError, "targets .* 6 elements"),
+        (lambda: _fused.all_finite(np.ones(3, int)), TypeError, "array .*int64"),
     ],
 )
 def test_what_does_not_fit_is_refused(call, error, words):
@@ -235,6 +348,14 @@ def print_hashes():
             value = _fused.softmax_cross_entropy(Y, rng.integers(0, columns, 40), dY, 0.1)
             digest.update(dY.tobytes() + np.float64(value).tobytes())
         print("softmax_cross_entropy", digest.hexdigest())
+        for loss in (_fused.mean_squared_error, _fused.binary_cross_entropy):
+            digest = hashlib.sha256()
+            for shape in SHAPES:
+                Y, targets = (10 * rng.standard_normal(shape)).astype(dtype), rng.random(shape).astype(dtype)
+                dY = np.empty_like(Y)
+                value = loss(Y, targets, dY, 0.1)
+                digest.update(dY.tobytes() + np.float64(value).tobytes())
+            print(loss.__name__, digest.hexdigest())
 
 
 def python(*arguments, isa):
@@ -258,5 +379,5 @@ def test_same_bits():
         pytest.skip(f"only one instruction set with FMA here: {levels}")
     outputs = [python("-c", HASH, isa=isa).splitlines() for isa in levels]
     assert [lines[0] for lines in outputs] == levels
-    assert len(outputs[0]) == 1 + 2 * (len(ACTIVATIONS) + len(UPDATES) + 1)
+    assert len(outputs[0]) == 1 + 2 * (len(ACTIVATIONS) + len(UPDATES) + 3)
     assert all(lines[1:] == outputs[0][1:] for lines in outputs)

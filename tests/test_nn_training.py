@@ -36,6 +36,7 @@ def same(a, b):
 
 # Learning
 
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_xor(activation):
     X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
@@ -52,8 +53,15 @@ def test_digits(activation, optimizer):
     images, labels = datasets.load_digits(return_X_y=True)
     images = images / 16.0
     model = nn.Sequential([nn.Dense(64, 64, activation), nn.Dense(64, 10)], seed=0)
-    history = model.fit(images[:1400], labels[:1400], **CROSS_ENTROPY, optimizer=optimizer, epochs=25, batch_size=32,
-                        validation_data=(images[1400:], labels[1400:]))
+    history = model.fit(
+        images[:1400],
+        labels[:1400],
+        **CROSS_ENTROPY,
+        optimizer=optimizer,
+        epochs=25,
+        batch_size=32,
+        validation_data=(images[1400:], labels[1400:]),
+    )
     assert history["val_accuracy"][-1] > 0.89  # rows in their order: the last 397 are of other writers
     assert history["accuracy"][-1] > 0.99
     assert model.evaluate(images[1400:], labels[1400:])["accuracy"] == history["val_accuracy"][-1]
@@ -69,6 +77,7 @@ def test_regression():
 
 
 # What a fit does
+
 
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_fit_is_the_steps_by_hand(shuffle):
@@ -211,6 +220,7 @@ def test_progress_is_lines_in_a_log(capsys):
 
 # No allocation
 
+
 @pytest.mark.parametrize("layout", ["float32", "float64", "int16", "fortran", "weighted"])
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("loss", ["softmax_cross_entropy", "mse"])
@@ -243,6 +253,31 @@ def test_a_step_allocates_no_array(activation, optimizer, loss, shuffle, layout)
     # Views, tuples and floats are Python's own; for a sum that broadcasts NumPy's iterator takes 32 KiB and gives them
     # back. The arrays of this network have 164 KB and more (128 x 320 float32).
     assert peak < 100_000
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "slots"), [(nn.SGD(0.01), 0), (nn.SGD(0.01, momentum=0.9), 1), (nn.Adam(), 2)], ids=repr
+)
+@pytest.mark.parametrize(("sizes", "batch_size"), [((784, 512, 512, 10), 256), ((1024, 1024, 1024, 1024, 10), 512)])
+def test_peak_memory(sizes, batch_size, optimizer, slots):
+    """Parameters with gradients and the optimiser's arrays, the layers' outputs and one batch, within 10 %: NumPy's
+    arrays from before the network is made to the end of its training. (BLAS has buffers of its own.)"""
+    rng = np.random.default_rng(0)
+    X, y = (
+        rng.standard_normal((2 * batch_size + 1, sizes[0]), dtype=np.float32),
+        rng.integers(0, 10, 2 * batch_size + 1),
+    )
+    parameters = sum(fan_in * fan_out + fan_out for fan_in, fan_out in itertools.pairwise(sizes))
+    wanted = 4 * (parameters * (2 + slots) + batch_size * sum(sizes[1:]) + batch_size * sizes[0])
+
+    def train():
+        *hidden, output = itertools.pairwise(sizes)
+        model = nn.Sequential([*(nn.Dense(*pair, "relu") for pair in hidden), nn.Dense(*output)], seed=0)
+        model.fit(X, y, **CROSS_ENTROPY, optimizer=optimizer, batch_size=batch_size, epochs=2)
+        return model
+
+    _, peak = allocated(train)
+    assert wanted < peak < 1.1 * wanted
 
 
 @pytest.mark.parametrize("clipping", [{}, {"clip_norm": 1e-3, "clip_value": 1e-5}], ids=["plain", "clipped"])
@@ -303,6 +338,7 @@ def test_allocations_would_be_seen():
 
 # Errors
 
+
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
@@ -339,8 +375,11 @@ def test_nan_in_the_input_is_named():
     X, y = data()
     X[17, 2] = np.nan
     model = classifier()
-    for call in (lambda: model.fit(X, y, **CROSS_ENTROPY, optimizer="sgd"), lambda: model.predict(X),
-                 lambda: model.evaluate(X, y, "softmax_cross_entropy")):
+    for call in (
+        lambda: model.fit(X, y, **CROSS_ENTROPY, optimizer="sgd"),
+        lambda: model.predict(X),
+        lambda: model.evaluate(X, y, "softmax_cross_entropy"),
+    ):
         with pytest.raises(ValueError, match=r"X must be finite, but X\[17, 2\] is nan"):
             call()
     signalling = np.zeros((2, 4), np.uint16)
@@ -369,6 +408,7 @@ def test_divergence_names_epoch_batch_and_layer():
 
 
 # The gradient check
+
 
 def check(activation, loss="softmax_cross_entropy", slope=0.01, depth=3, seed=0, weighted=False):
     rng = np.random.default_rng(seed)

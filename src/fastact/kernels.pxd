@@ -65,6 +65,11 @@ cdef extern from "simd/passes.h" nogil:
             const float *y, const Py_ssize_t *labels, const float *share, Py_ssize_t share_step, float *dy,
             Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
         Py_ssize_t (*hits)(const float *y, const Py_ssize_t *labels, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
+        double (*elementwise_loss)(
+            fastact_tile_f32 sigmoid, const float *y, const float *t, const float *share, Py_ssize_t share_step,
+            float *dy, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
+        Py_ssize_t (*binary_hits)(const float *y, const float *t, Py_ssize_t n) noexcept nogil
+        bint (*all_finite)(const float *a, Py_ssize_t n) noexcept nogil
         fastact_update_f32 *update
 
     ctypedef struct fastact_fused_f64:
@@ -79,6 +84,11 @@ cdef extern from "simd/passes.h" nogil:
             Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
         Py_ssize_t (*hits)(
             const double *y, const Py_ssize_t *labels, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
+        double (*elementwise_loss)(
+            fastact_tile_f64 sigmoid, const double *y, const double *t, const double *share, Py_ssize_t share_step,
+            double *dy, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
+        Py_ssize_t (*binary_hits)(const double *y, const double *t, Py_ssize_t n) noexcept nogil
+        bint (*all_finite)(const double *a, Py_ssize_t n) noexcept nogil
         fastact_update_f64 *update
 
     ctypedef struct fastact_isa:

@@ -1,5 +1,6 @@
 """Arrays that are kept from one step to the next, so that a training step allocates none."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -7,23 +8,24 @@ from numpy.typing import DTypeLike, NDArray
 
 
 class Buffers:
-    """Named arrays with a number of rows that may change from call to call.
+    """Named pieces of memory that are used again and again, as arrays whose shape may change from call to call.
 
-    A request for no more rows than before returns a view of the array that is there; a request for more rows
-    replaces it. The contents are whatever the last user of the name left.
+    A request for no more elements than before returns a view of the memory that is there; a request for more replaces
+    it. The contents are whatever the last user of the name left.
     """
 
     def __init__(self) -> None:
-        self._arrays: dict[str, NDArray[Any]] = {}
-        self._views: dict[tuple[str, int], NDArray[Any]] = {}
+        self._memory: dict[str, NDArray[Any]] = {}
+        self._views: dict[tuple[str, tuple[int, ...]], NDArray[Any]] = {}
 
-    def rows(self, name: str, count: int, *columns: int, dtype: DTypeLike) -> NDArray[Any]:
-        """Return the buffer ``name``, of shape (count, *columns) and C-contiguous."""
-        view = self._views.get((name, count))
+    def array(self, name: str, *shape: int, dtype: DTypeLike) -> NDArray[Any]:
+        """Return the buffer ``name`` as a C-contiguous array of a shape; the type of a name is always the same."""
+        view = self._views.get((name, shape))
         if view is None:
-            array = self._arrays.get(name)
-            if array is None or len(array) < count:
-                array = self._arrays[name] = np.empty((count, *columns), dtype)
+            size = math.prod(shape)
+            memory = self._memory.get(name)
+            if memory is None or len(memory) < size:
+                memory = self._memory[name] = np.empty(size, dtype)
                 self._views = {key: kept for key, kept in self._views.items() if key[0] != name}
-            view = self._views[name, count] = array[:count]
+            view = self._views[name, shape] = memory[:size].reshape(shape)
         return view

@@ -3,6 +3,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fastact.nn._types import Floats
+from fastact.nn.optimizers import Optimizer
 
 class Clipping:
     scale: float
@@ -14,23 +15,27 @@ def backward_bias(
     backward: str | None, dY: Floats, Y: Floats, dZ: Floats, db: Floats, slope: Floats | None = None
 ) -> None: ...
 def softmax_cross_entropy(Y: Floats, labels: NDArray[Any], dY: Floats, share: Floats | float) -> float: ...
+def mean_squared_error(Y: Floats, targets: Floats, dY: Floats, share: Floats | float) -> float: ...
+def binary_cross_entropy(Y: Floats, targets: Floats, dY: Floats, share: Floats | float) -> float: ...
 def hits(Y: Floats, labels: NDArray[Any]) -> int: ...
+def binary_hits(Y: Floats, targets: Floats) -> int: ...
+def all_finite(array: Floats) -> bool: ...
+def are_labels(array: NDArray[Any], columns: int) -> bool: ...
 def sgd(
-    w: Floats,
-    g: Floats,
-    v: Floats | None,
+    optimizer: Optimizer,
+    arrays: list[tuple[Floats, ...]],
     clipping: Clipping,
     rate: float,
     momentum: float = 0.0,
     nesterov: bool = False,
     weight_decay: float = 0.0,
 ) -> None: ...
-def adagrad(w: Floats, g: Floats, s: Floats, clipping: Clipping, rate: float, epsilon: float) -> None: ...
+def adagrad(
+    optimizer: Optimizer, arrays: list[tuple[Floats, ...]], clipping: Clipping, rate: float, epsilon: float
+) -> None: ...
 def rmsprop(
-    w: Floats,
-    g: Floats,
-    s: Floats,
-    v: Floats | None,
+    optimizer: Optimizer,
+    arrays: list[tuple[Floats, ...]],
     clipping: Clipping,
     rate: float,
     rho: float,
@@ -38,10 +43,8 @@ def rmsprop(
     epsilon: float,
 ) -> None: ...
 def adam(
-    w: Floats,
-    g: Floats,
-    m: Floats,
-    v: Floats,
+    optimizer: Optimizer,
+    arrays: list[tuple[Floats, ...]],
     clipping: Clipping,
     rate: float,
     beta_1: float,

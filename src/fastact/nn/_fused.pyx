@@ -122,14 +122,13 @@ def backward_bias(
         cnp.ndarray db not None, cnp.ndarray slope=None):
     """dZ ← dY · φ′, from the forward pass's output Y, and db ← the column sums of dZ.
 
-    ``backward`` is the name of a backward pass; None is the identity's, which leaves dZ alone: it sums dY. dZ may be dY
-    or Y.
+    ``backward`` is the name of a backward pass; None is the identity's. dZ may be dY or Y.
     """
     cdef int which = PASSES[backward], typenum = cnp.PyArray_TYPE(dY)
     cdef Py_ssize_t rows = rows_of(dY), columns = cnp.PyArray_DIM(dY, 1), step
     check("dY", dY, typenum, rows * columns)
     check("Y", Y, typenum, rows * columns)
-    check("dZ", dZ, typenum, rows * columns, written=which != IDENTITY)
+    check("dZ", dZ, typenum, rows * columns, written=dZ is not dY or which != IDENTITY)
     check("db", db, typenum, columns, written=True)
     step = check_slope(slope, typenum, columns)
     cdef void *dy = data(dY)
@@ -159,15 +158,49 @@ cdef double run_softmax_cross_entropy(
     return loss
 
 
-cdef int check_labels(cnp.ndarray labels, Py_ssize_t rows, Py_ssize_t columns) except -1:
+def are_labels(cnp.ndarray array not None, Py_ssize_t columns):
+    """Whether the array, of type intp and C-contiguous, holds numbers from 0 to columns - 1; False for any other."""
+    return is_plain(array, cnp.NPY_INTP) and first_no_label(array, columns) == cnp.PyArray_SIZE(array)
+
+
+cdef Py_ssize_t first_no_label(cnp.ndarray labels, Py_ssize_t columns) noexcept:
     cdef const Py_ssize_t *label = <const Py_ssize_t *> data(labels)
+    cdef Py_ssize_t row = 0, rows = cnp.PyArray_SIZE(labels)
+    while row < rows and 0 <= label[row] < columns:
+        row += 1
+    return row
+
+
+cdef int check_labels(cnp.ndarray labels, Py_ssize_t rows, Py_ssize_t columns) except -1:
     cdef Py_ssize_t row
     if not is_plain(labels, cnp.NPY_INTP) or cnp.PyArray_SIZE(labels) != rows:
         raise ValueError(f"labels must be {rows} of type intp, got {labels.dtype}, shape {(<object> labels).shape}")
-    for row in range(rows):
-        if not 0 <= label[row] < columns:
-            raise ValueError(f"labels must lie from 0 to {columns - 1}, but labels[{row}] is {label[row]}")
+    row = first_no_label(labels, columns)
+    if row < rows:
+        raise ValueError(f"labels must lie from 0 to {columns - 1}, but labels[{row}] is {labels[row]}")
     return 0
+
+
+cdef class Shares:
+    """What each row counts in a mean: an array with one number a row, or one number for all."""
+
+    cdef object given
+    cdef double one_f64
+    cdef float one_f32
+    cdef bint step
+
+    def __init__(self, share):
+        self.given = share
+        self.step = cnp.PyArray_Check(share)
+        if not self.step:
+            self.one_f64 = share
+            self.one_f32 = <float> self.one_f64
+
+    cdef void *of(self, int typenum, Py_ssize_t rows) except NULL:
+        if self.step:
+            check("share", self.given, typenum, rows)
+            return data(self.given)
+        return <void *> &self.one_f32 if typenum == cnp.NPY_FLOAT else <void *> &self.one_f64
 
 
 def softmax_cross_entropy(
@@ -177,29 +210,70 @@ def softmax_cross_entropy(
     ``share`` is an array with one number a row, or one number for all.
     """
     cdef int typenum = cnp.PyArray_TYPE(Y)
-    cdef Py_ssize_t rows = rows_of(Y), columns = cnp.PyArray_DIM(Y, 1), step
-    cdef double loss, one_f64
-    cdef float one_f32
-    cdef void *shares
+    cdef Py_ssize_t rows = rows_of(Y), columns = cnp.PyArray_DIM(Y, 1)
+    cdef double loss
     check("Y", Y, typenum, rows * columns)
     check("dY", dY, typenum, rows * columns, written=True)
     check_labels(labels, rows, columns)
-    step = cnp.PyArray_Check(share)
-    if step:
-        check("share", share, typenum, rows)
-        shares = data(share)
-    else:
-        one_f64 = share
-        one_f32 = <float> one_f64
-        shares = <void *> &one_f32 if typenum == cnp.NPY_FLOAT else <void *> &one_f64
+    cdef Shares shares = Shares(share)
+    cdef void *part = shares.of(typenum, rows)
     cdef void *y = data(Y)
     cdef void *dy = data(dY)
     cdef const Py_ssize_t *label = <const Py_ssize_t *> data(labels)
     if rows * columns < LONG:
-        return run_softmax_cross_entropy(typenum, y, label, shares, step, dy, rows, columns)
+        return run_softmax_cross_entropy(typenum, y, label, part, shares.step, dy, rows, columns)
     with nogil:
-        loss = run_softmax_cross_entropy(typenum, y, label, shares, step, dy, rows, columns)
+        loss = run_softmax_cross_entropy(typenum, y, label, part, shares.step, dy, rows, columns)
     return loss
+
+
+cdef double run_elementwise_loss(
+        int which, int typenum, const void *Y, const void *targets, const void *share, Py_ssize_t share_step, void *dY,
+        Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    cdef fastact_fpenv caller = fastact_fp_enter()
+    cdef double loss
+    if typenum == cnp.NPY_FLOAT:
+        loss = isa.fused_f32.elementwise_loss(
+            NULL if which == IDENTITY else isa.f32[which], <const float *> Y, <const float *> targets,
+            <const float *> share, share_step, <float *> dY, rows, columns)
+    else:
+        loss = isa.fused_f64.elementwise_loss(
+            NULL if which == IDENTITY else isa.f64[which], <const double *> Y, <const double *> targets,
+            <const double *> share, share_step, <double *> dY, rows, columns)
+    fastact_fp_leave(caller)
+    return loss
+
+
+cdef double elementwise_loss(
+        int which, cnp.ndarray Y, cnp.ndarray targets, cnp.ndarray dY, share) except? -1:
+    cdef int typenum = cnp.PyArray_TYPE(Y)
+    cdef Py_ssize_t rows = rows_of(Y), columns = cnp.PyArray_DIM(Y, 1)
+    cdef double loss
+    check("Y", Y, typenum, rows * columns)
+    check("targets", targets, typenum, rows * columns)
+    check("dY", dY, typenum, rows * columns, written=True)
+    cdef Shares shares = Shares(share)
+    cdef void *part = shares.of(typenum, rows)
+    cdef void *y = data(Y)
+    cdef void *t = data(targets)
+    cdef void *dy = data(dY)
+    if rows * columns < LONG:
+        return run_elementwise_loss(which, typenum, y, t, part, shares.step, dy, rows, columns)
+    with nogil:
+        loss = run_elementwise_loss(which, typenum, y, t, part, shares.step, dy, rows, columns)
+    return loss
+
+
+def mean_squared_error(
+        cnp.ndarray Y not None, cnp.ndarray targets not None, cnp.ndarray dY not None, share not None):
+    """Σᵢ shareᵢ · mean over j of (yᵢⱼ - tᵢⱼ)², a float; and its gradient by Y, written into dY."""
+    return elementwise_loss(IDENTITY, Y, targets, dY, share)
+
+
+def binary_cross_entropy(
+        cnp.ndarray Y not None, cnp.ndarray targets not None, cnp.ndarray dY not None, share not None):
+    """Σᵢ shareᵢ · mean over j of the cross-entropy of sigmoid(yᵢⱼ) and tᵢⱼ; and its gradient by Y, written into dY."""
+    return elementwise_loss(PASSES["sigmoid"], Y, targets, dY, share)
 
 
 def hits(cnp.ndarray Y not None, cnp.ndarray labels not None):
@@ -211,6 +285,35 @@ def hits(cnp.ndarray Y not None, cnp.ndarray labels not None):
     if typenum == cnp.NPY_FLOAT:
         return isa.fused_f32.hits(<const float *> data(Y), <const Py_ssize_t *> data(labels), rows, columns)
     return isa.fused_f64.hits(<const double *> data(Y), <const Py_ssize_t *> data(labels), rows, columns)
+
+
+def binary_hits(cnp.ndarray Y not None, cnp.ndarray targets not None):
+    """How many elements of Y are above 0 where the target is above 1/2, or not above it where it is not."""
+    cdef int typenum = cnp.PyArray_TYPE(Y)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(Y)
+    check("Y", Y, typenum, n)
+    check("targets", targets, typenum, n)
+    if typenum == cnp.NPY_FLOAT:
+        return isa.fused_f32.binary_hits(<const float *> data(Y), <const float *> data(targets), n)
+    return isa.fused_f64.binary_hits(<const double *> data(Y), <const double *> data(targets), n)
+
+
+def all_finite(cnp.ndarray array not None):
+    """Whether no element is NaN or infinite."""
+    cdef int typenum = cnp.PyArray_TYPE(array)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(array)
+    cdef fastact_fpenv caller
+    cdef bint finite
+    check("array", array, typenum, n)
+    cdef void *a = data(array)
+    with nogil:
+        caller = fastact_fp_enter()
+        if typenum == cnp.NPY_FLOAT:
+            finite = isa.fused_f32.all_finite(<const float *> a, n)
+        else:
+            finite = isa.fused_f64.all_finite(<const double *> a, n)
+        fastact_fp_leave(caller)
+    return finite
 
 
 cdef void run_update(
@@ -226,26 +329,37 @@ cdef void run_update(
 
 
 cdef int update(
-        int which, const fastact_update_settings *settings, cnp.ndarray w, cnp.ndarray g, cnp.ndarray slot_1,
-        cnp.ndarray slot_2) except -1:
-    cdef int typenum = cnp.PyArray_TYPE(w)
-    cdef Py_ssize_t n = cnp.PyArray_SIZE(w)
-    check("w", w, typenum, n, written=True)
-    check("g", g, typenum, n)
-    if slot_1 is not None:
-        check("slot", slot_1, typenum, n, written=True)
-    if slot_2 is not None:
-        check("slot", slot_2, typenum, n, written=True)
-    cdef void *w_data = data(w)
-    cdef void *g_data = data(g)
-    cdef void *first = data(slot_1)
-    cdef void *second = data(slot_2)
-    if n < LONG:
-        run_update(which, typenum, settings, w_data, g_data, first, second, n)
-    else:
-        with nogil:
-            run_update(which, typenum, settings, w_data, g_data, first, second, n)
+        optimizer, int which, const fastact_update_settings *settings, list arrays, int least, int most) except -1:
+    """Update every parameter by its tuple (w, g, *slots) of arrays, and count the step in ``optimizer.steps``.
+
+    There are from ``least`` to ``most`` slots.
+
+    No bytecode runs in between, so that Ctrl-C comes before all of it or after.
+    """
+    cdef void *pointers[4]
+    cdef Py_ssize_t n, i
+    cdef int typenum
+    cdef tuple parameter
+    for parameter in arrays:
+        if not least <= len(parameter) - 2 <= most:
+            raise ValueError(f"arrays must hold w, g and {least} to {most} slots each, got {len(parameter)} arrays")
+        typenum, n = cnp.PyArray_TYPE(<cnp.ndarray?> parameter[0]), cnp.PyArray_SIZE(parameter[0])
+        for i in range(len(parameter)):
+            check(NAMES[i], <cnp.ndarray?> parameter[i], typenum, n, written=i != 1)
+    for parameter in arrays:
+        typenum, n = cnp.PyArray_TYPE(parameter[0]), cnp.PyArray_SIZE(parameter[0])
+        for i in range(4):
+            pointers[i] = cnp.PyArray_DATA(parameter[i]) if i < len(parameter) else NULL
+        if n < LONG:
+            run_update(which, typenum, settings, pointers[0], pointers[1], pointers[2], pointers[3], n)
+        else:
+            with nogil:
+                run_update(which, typenum, settings, pointers[0], pointers[1], pointers[2], pointers[3], n)
+    optimizer.steps += 1
     return 0
+
+
+cdef tuple NAMES = ("w", "g", "slot", "slot")
 
 
 cdef class Clipping:
@@ -260,40 +374,38 @@ cdef class Clipping:
 
 
 def sgd(
-        cnp.ndarray w not None, cnp.ndarray g not None, cnp.ndarray v, Clipping clipping not None, double rate,
-        double momentum=0.0, bint nesterov=False, double weight_decay=0.0):
-    """A step of `nn.SGD`; v is None without momentum."""
+        optimizer not None, list arrays not None, Clipping clipping not None, double rate, double momentum=0.0,
+        bint nesterov=False, double weight_decay=0.0):
+    """A step of `nn.SGD` for parameters (w, g, v), or (w, g) without momentum; counted in ``optimizer.steps``."""
     cdef fastact_update_settings c
     c.clip_scale, c.clip_value, c.rate = clipping.scale, clipping.limit, rate
     c.momentum, c.nesterov, c.weight_decay = momentum, nesterov, weight_decay
-    update(FASTACT_UPDATE_sgd, &c, w, g, v, None)
+    update(optimizer, FASTACT_UPDATE_sgd, &c, arrays, 0, 1)
 
 
-def adagrad(
-        cnp.ndarray w not None, cnp.ndarray g not None, cnp.ndarray s not None, Clipping clipping not None,
-        double rate, double epsilon):
-    """A step of `nn.AdaGrad`."""
+def adagrad(optimizer not None, list arrays not None, Clipping clipping not None, double rate, double epsilon):
+    """A step of `nn.AdaGrad` for parameters (w, g, s)."""
     cdef fastact_update_settings c
     c.clip_scale, c.clip_value, c.rate, c.epsilon = clipping.scale, clipping.limit, rate, epsilon
-    update(FASTACT_UPDATE_adagrad, &c, w, g, s, None)
+    update(optimizer, FASTACT_UPDATE_adagrad, &c, arrays, 1, 1)
 
 
 def rmsprop(
-        cnp.ndarray w not None, cnp.ndarray g not None, cnp.ndarray s not None, cnp.ndarray v,
-        Clipping clipping not None, double rate, double rho, double momentum, double epsilon):
-    """A step of `nn.RMSProp`; v is None without momentum."""
+        optimizer not None, list arrays not None, Clipping clipping not None, double rate, double rho, double momentum,
+        double epsilon):
+    """A step of `nn.RMSProp` for parameters (w, g, s, v), or (w, g, s) without momentum."""
     cdef fastact_update_settings c
     c.clip_scale, c.clip_value, c.rate = clipping.scale, clipping.limit, rate
     c.rho, c.momentum, c.epsilon = rho, momentum, epsilon
-    update(FASTACT_UPDATE_rmsprop, &c, w, g, s, v)
+    update(optimizer, FASTACT_UPDATE_rmsprop, &c, arrays, 1, 2)
 
 
 def adam(
-        cnp.ndarray w not None, cnp.ndarray g not None, cnp.ndarray m not None, cnp.ndarray v not None,
-        Clipping clipping not None, double rate, double beta_1, double beta_2, double root_correction, double epsilon,
-        double kept=1.0):
-    """A step of `nn.Adam`, whose rate and root are corrected for the means' start at 0; ``kept`` of w is left first."""
+        optimizer not None, list arrays not None, Clipping clipping not None, double rate, double beta_1, double beta_2,
+        double root_correction, double epsilon, double kept=1.0):
+    """A step of `nn.Adam` for parameters (w, g, m, v), whose rate and root are corrected for the means' start at 0;
+    ``kept`` of w is left first."""
     cdef fastact_update_settings c
     c.clip_scale, c.clip_value, c.rate, c.epsilon = clipping.scale, clipping.limit, rate, epsilon
     c.beta_1, c.beta_2, c.root_correction, c.kept = beta_1, beta_2, root_correction, kept
-    update(FASTACT_UPDATE_adam, &c, w, g, m, v)
+    update(optimizer, FASTACT_UPDATE_adam, &c, arrays, 2, 2)

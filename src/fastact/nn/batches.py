@@ -17,18 +17,28 @@ from fastact.nn._types import Floats
 Batch = tuple[NDArray[Any], NDArray[Any], Floats | None]
 
 
+def whole(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+    """Return the array in another type, in C order: the array itself where it is so, to be read only."""
+    if array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned:
+        return array
+    converted = np.empty(array.shape, dtype)
+    np.copyto(converted, array, casting="unsafe")
+    return converted
+
+
 class RowReader:
     """Rows of one array, converted to ``dtype``, in a buffer that is used again for every batch."""
 
     def __init__(self, array: NDArray[Any], dtype: DTypeLike) -> None:
         self._array = array
         self._dtype = np.dtype(dtype)
-        self._plain = array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
+        flags = array.flags
+        self._plain = flags.c_contiguous and flags.aligned and array.dtype.isnative
         self._same_type = array.dtype == self._dtype
         self._buffers = Buffers()
 
     def _buffer(self, name, count, dtype):
-        return self._buffers.rows(name, count, *self._array.shape[1:], dtype=dtype)
+        return self._buffers.array(name, count, *self._array.shape[1:], dtype=dtype)
 
     def slice(self, start: int, stop: int) -> NDArray[Any]:
         """Return rows start to stop - 1: a view of the array where it has the right type, to be read only."""

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 import fastact
 from fastact.nn import _checks
 from fastact.nn._types import Integer
-from fastact.nn.batches import Batches, BatchStream
+from fastact.nn.batches import Batch, Batches, BatchStream, whole
 from fastact.nn.losses import Loss
 from fastact.nn.weights import ClassWeight, row_weights
 
@@ -46,14 +46,26 @@ class DataReader:
         rng: np.random.Generator | None = None,
     ) -> Batches:
         """Return the batches of arrays, by default one of all rows; ``names`` are what errors call the arrays."""
+        X, targets, weights = self._checked(names, X, y, sample_weight)
+        dtype = self._model.dtype
+        return Batches(
+            X, dtype, targets, self._loss.target_dtype(dtype), batch_size or len(X), rng=rng, weights=weights
+        )
+
+    def batch(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Batch:
+        """Return all rows of arrays as one batch."""
+        X, targets, weights = self._checked(NAMES, X, y, sample_weight)
+        dtype = self._model.dtype
+        return whole(X, dtype), whole(targets, self._loss.target_dtype(dtype)), weights
+
+    def _checked(self, names, X, y, sample_weight):
+        """Return arrays that are as they should be, but for their types."""
         model, loss = self._model, self._loss
         X, targets = model._checked_data(names[0], X, names[1], y, loss)
         weights = row_weights(
             names[2], sample_weight, self._class_weight, targets, model.out_features, loss, model.dtype
         )
-        return Batches(
-            X, model.dtype, targets, loss.target_dtype(model.dtype), batch_size or len(X), rng=rng, weights=weights
-        )
+        return X, targets, weights
 
     def batches(
         self,

@@ -87,7 +87,7 @@ def check_gradients(
     value, sides = value_and_sides()
     if not math.isfinite(value):
         raise FloatingPointError(f"the loss is {value} with these weights and X: its gradients cannot be checked")
-    model._backward(dY)
+    model.backward(dY)
     gradients = [parameter.gradient for parameter in model.parameters()]
     if not all(np.isfinite(gradient).all() for gradient in gradients):
         return math.inf

@@ -246,11 +246,11 @@ class Dense:
         self._check_operand("X", X, self.in_features)
         rows = len(X)
         self._X = X
-        Y = Z = self._buffers.rows("Z", rows, self.out_features, dtype=self.dtype)
-        np.matmul(X, self.W, out=Z)
+        Y = Z = self._buffers.array("Z", rows, self.out_features, dtype=self.dtype)
+        np.dot(X, self.W, out=Z)  # less than half a matmul's overhead
         if self._keeps_Z:
             self._Z = Z
-            Y = self._buffers.rows("Y", rows, self.out_features, dtype=self.dtype)
+            Y = self._buffers.array("Y", rows, self.out_features, dtype=self.dtype)
             _fused.bias_activation(None, Z, self.b)
             run_pass("leaky_relu", Z, *self._slope, out=Y)
         else:
@@ -259,26 +259,36 @@ class Dense:
         return Y
 
     @overload
-    def backward(self, dY: Floats, overwrite_dY: bool = False, input_gradient: Literal[True] = True) -> Floats: ...
+    def backward(
+        self, dY: Floats, overwrite: bool = False, input_gradient: Literal[True] = True, dX: Floats | None = None
+    ) -> Floats: ...
     @overload
-    def backward(self, dY: Floats, overwrite_dY: bool = False, input_gradient: bool = True) -> Floats | None: ...
+    def backward(
+        self, dY: Floats, overwrite: bool = False, input_gradient: bool = True, dX: Floats | None = None
+    ) -> Floats | None: ...
 
-    def backward(self, dY: Floats, overwrite_dY: bool = False, input_gradient: bool = True) -> Floats | None:
+    def backward(
+        self, dY: Floats, overwrite: bool = False, input_gradient: bool = True, dX: Floats | None = None
+    ) -> Floats | None:
         """Write ∂L/∂W into dW and ∂L/∂b into db, and return dX = ∂L/∂X; to be called after `forward`.
 
         Parameters
         ----------
         dY : ndarray of the layer's dtype, shape (rows, out_features)
             ∂L/∂Y, with the rows of the last `forward`.
-        overwrite_dY : bool, optional
-            Let the pass write over dY instead of into a buffer of its own.
+        overwrite : bool, optional
+            Let the pass write dZ over Y instead of into a buffer of its own. The next `backward` then needs another
+            `forward`.
         input_gradient : bool, optional
             False saves the product for dX, which the first layer of a network has no use for in training.
+        dX : ndarray of the layer's dtype, shape (rows, in_features), optional
+            What to write ∂L/∂X into, C-contiguous; with ``overwrite`` it may lie in dY's memory. The default is a
+            buffer of the layer.
 
         Returns
         -------
         dX : ndarray of the layer's dtype, shape (rows, in_features), or None
-            The layer's own buffer, which the next call overwrites.
+            Where it was not given, the layer's own buffer, which the next call overwrites.
 
         Raises
         ------
@@ -287,30 +297,31 @@ class Dense:
         TypeError, ValueError
             dY has another dtype or shape.
         """
-        if self._X is None or self._Y is None:
+        X, Y = self._X, self._Y
+        if X is None or Y is None:
             raise RuntimeError(f"backward needs a forward pass first: {self!r}")
         self._check_operand("dY", dY, self.out_features)
-        if len(dY) != len(self._Y):
-            raise ValueError(f"dY must have the {len(self._Y)} rows of the last forward pass, got {len(dY)}")
-        dZ = self._activation_backward(dY if dY.flags.carray else dY.copy(), overwrite_dY)
-        np.matmul(self._X.T, dZ, out=self.dW)
+        if len(dY) != len(Y):
+            raise ValueError(f"dY must have the {len(Y)} rows of the last forward pass, got {len(dY)}")
+        dZ = Y if overwrite else self._buffers.array("dZ", *Y.shape, dtype=self.dtype)
+        self._activation_backward(dY if dY.flags.carray else dY.copy(), Y, dZ)
+        if overwrite:
+            self._X = self._Y = self._Z = None
+        np.dot(X.T, dZ, out=self.dW)
         if not input_gradient:
             return None
-        dX = self._buffers.rows("dX", len(dY), self.in_features, dtype=self.dtype)
-        return np.matmul(dZ, self.W.T, out=dX)
+        if dX is None:
+            dX = self._buffers.array("dX", *X.shape, dtype=self.dtype)
+        return np.dot(dZ, self.W.T, out=dX)
 
-    def _activation_backward(self, dY, overwrite_dY):
-        """Return dZ = dY · φ′(Z), and write its column sums into db."""
-        dZ = dY
-        if self._keeps_Z or (self.activation is not None and not overwrite_dY):
-            dZ = self._buffers.rows("dZ", len(dY), self.out_features, dtype=self.dtype)
+    def _activation_backward(self, dY, Y, dZ):
+        """Write dZ = dY · φ′(Z), and its column sums into db; dZ may be Y."""
         if self._keeps_Z:
             run_pass("leaky_relu_derivative", self._Z, *self._slope, out=dZ)
             np.multiply(dZ, dY, out=dZ)
             _fused.backward_bias(None, dZ, dZ, dZ, self.db)
         else:
-            _fused.backward_bias(self._backward_pass, dY, self._Y, dZ, self.db, self._slopes)
-        return dZ
+            _fused.backward_bias(self._backward_pass, dY, Y, dZ, self.db, self._slopes)
 
     def derivative(self, Z: Floats) -> Floats:
         """Return φ′(Z), the slopes of the activation at its inputs, in a new array."""

@@ -18,7 +18,6 @@ from numpy.typing import ArrayLike, NDArray
 from fastact.nn import _checks, _fused
 from fastact.nn._buffers import Buffers
 from fastact.nn._types import Floats
-from fastact.nn.layers import run_pass
 
 LossName = Literal["softmax_cross_entropy", "binary_cross_entropy", "mse"]
 
@@ -58,13 +57,11 @@ class Loss:
         """
         raise NotImplementedError
 
-    def hits(self, Y: Floats, targets: NDArray[Any], buffers: Buffers) -> float:
+    def hits(self, Y: Floats, targets: NDArray[Any]) -> float:
         """Return how many rows of the batch are right, for a loss with a `metric`; weights play no part in it."""
         raise NotImplementedError
 
-    def __call__(
-        self, Y: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None
-    ) -> tuple[float, Floats]:
+    def __call__(self, Y: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> tuple[float, Floats]:
         """Return the loss and its gradient, for a training loop written by hand.
 
         Parameters
@@ -124,16 +121,16 @@ def _real_targets(argument, y, rows, columns, dtype):
 
 
 def _shares(weights, Y, buffers):
-    """Return what each row counts in the mean, wᵢ / Σw: 1 / rows, or a column of Y's type."""
+    """Return what each row counts in the mean, wᵢ / Σw: 1 / rows, or an array of Y's type."""
     if weights is None:
         return 1.0 / len(Y)
-    share = buffers.rows("share", len(Y), 1, dtype=Y.dtype)
-    exact = buffers.rows("exact share", len(Y), dtype=np.float64)
+    share = buffers.array("share", len(Y), dtype=Y.dtype)
+    exact = buffers.array("exact share", len(Y), dtype=np.float64)
     exact[...] = weights
     total = float(np.add.reduce(exact))  # of float32 it might overflow
     if total > 0.0:
         exact /= total
-    share[:, 0] = exact
+    share[...] = exact
     return share
 
 
@@ -179,7 +176,7 @@ class SoftmaxCrossEntropy(Loss):
             )
         if y.dtype.kind == "f":
             raise TypeError(f"{argument} must hold integer labels, got dtype {y.dtype}; convert with astype(int)")
-        if y.size and (y.min() < 0 or y.max() >= columns):
+        if not _fused.are_labels(y, columns) and y.size and (y.min() < 0 or y.max() >= columns):
             row = int(np.argmax((y < 0) | (y >= columns)))
             raise ValueError(
                 f"{argument} must hold labels from 0 to {columns - 1} (the model has {columns} outputs), "
@@ -204,7 +201,7 @@ class SoftmaxCrossEntropy(Loss):
     ) -> float:
         return _fused.softmax_cross_entropy(Y, targets, dY, _shares(weights, Y, buffers))
 
-    def hits(self, Y: Floats, targets: NDArray[Any], buffers: Buffers) -> float:
+    def hits(self, Y: Floats, targets: NDArray[Any]) -> float:
         return _fused.hits(Y, targets)
 
 
@@ -238,16 +235,7 @@ class MeanSquaredError(Loss):
     def value_and_gradient(
         self, Y: Floats, targets: NDArray[Any], dY: Floats, buffers: Buffers, weights: Floats | None = None
     ) -> float:
-        rows, columns = Y.shape
-        weighted = buffers.rows("weighted difference", rows, columns, dtype=Y.dtype)
-        difference = np.subtract(Y, targets, out=dY)
-        np.multiply(difference, _shares(weights, Y, buffers), out=weighted)
-        with np.errstate(over="ignore"):
-            value = float(np.dot(weighted.reshape(-1), difference.reshape(-1))) / columns
-        if value == np.inf:  # the squares are too large for float32, but perhaps not for float64
-            value = float(np.sum(np.multiply(weighted, difference, dtype=np.float64))) / columns
-        np.multiply(weighted, 2.0 / columns, out=dY)
-        return value
+        return _fused.mean_squared_error(Y, targets, dY, _shares(weights, Y, buffers))
 
 
 class BinaryCrossEntropy(Loss):
@@ -292,32 +280,10 @@ class BinaryCrossEntropy(Loss):
     def value_and_gradient(
         self, Y: Floats, targets: NDArray[Any], dY: Floats, buffers: Buffers, weights: Floats | None = None
     ) -> float:
-        rows, columns = Y.shape
-        loss = buffers.rows("element loss", rows, columns, dtype=Y.dtype)
-        np.heaviside(Y, 0.0, out=loss)
-        loss -= targets
-        loss *= Y
-        np.abs(Y, out=dY)
-        np.negative(dY, out=dY)
-        np.exp(dY, out=dY)
-        np.log1p(dY, out=dY)
-        loss += dY
+        return _fused.binary_cross_entropy(Y, targets, dY, _shares(weights, Y, buffers))
 
-        run_pass("sigmoid", Y, out=dY)
-        dY -= targets
-        share = _shares(weights, Y, buffers)
-        share /= columns
-        dY *= share
-        loss *= share
-        return float(np.add.reduce(loss, axis=None))
-
-    def hits(self, Y: Floats, targets: NDArray[Any], buffers: Buffers) -> float:
-        guess = buffers.rows("positive", *Y.shape, dtype=np.bool_)
-        right = buffers.rows("element right", *Y.shape, dtype=np.bool_)
-        np.greater(Y, 0.0, out=guess)
-        np.greater(targets, 0.5, out=right)
-        np.equal(guess, right, out=right)
-        return int(np.count_nonzero(right)) / Y.shape[1]
+    def hits(self, Y: Floats, targets: NDArray[Any]) -> float:
+        return _fused.binary_hits(Y, targets) / Y.shape[1]
 
 
 softmax_cross_entropy = SoftmaxCrossEntropy()

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fastact.nn import _checks, losses, onnx, optimizers, storage
+from fastact.nn import _checks, _fused, losses, onnx, optimizers, storage
 from fastact.nn._buffers import Buffers
 from fastact.nn._interrupts import Whole
 from fastact.nn._types import Floats, Integer
-from fastact.nn.batches import Means, RowReader
+from fastact.nn.batches import Means, RowReader, whole
 from fastact.nn.callbacks import Callback, prepared
-from fastact.nn.data import NAMES, Data, DataBatches, DataReader
+from fastact.nn.data import Data, DataBatches, DataReader
 from fastact.nn.history import History
 from fastact.nn.layers import Dense, Parameter
 from fastact.nn.losses import Loss, LossName
@@ -66,9 +66,7 @@ class Sequential:
     array([0, 1, 1, 0])
     """
 
-    def __init__(
-        self, layers: Iterable[Dense], seed: Integer | np.random.SeedSequence | None = None
-    ) -> None:
+    def __init__(self, layers: Iterable[Dense], seed: Integer | np.random.SeedSequence | None = None) -> None:
         try:
             self.layers = list(layers)
         except TypeError:
@@ -92,6 +90,7 @@ class Sequential:
                 layer.initialize(np.random.default_rng(child))
         self._buffers = Buffers()
         self._whole = Whole()
+        self._named: tuple[list[Dense], list[Parameter]] = [], []  # layers, and their parameters
 
     def _check_layers(self):
         if not self.layers:
@@ -122,12 +121,16 @@ class Sequential:
 
     def parameters(self) -> list[Parameter]:
         """Return all parameters, each with its gradient, from the first layer to the last."""
-        return [
-            parameter._replace(name=f"layers[{index}].{parameter.name}")
-            for index, layer in enumerate(self.layers)
-            for parameter in layer.parameters()
-        ]
+        if self._named[0] != self.layers:
+            parameters = [
+                parameter._replace(name=f"layers[{index}].{parameter.name}")
+                for index, layer in enumerate(self.layers)
+                for parameter in layer.parameters()
+            ]
+            self._named = list(self.layers), parameters
+        return list(self._named[1])
 
+    @np.errstate(all="ignore")
     def forward(self, X: ArrayLike) -> Floats:
         """Return the output of the last layer.
 
@@ -147,8 +150,9 @@ class Sequential:
             X has a wrong type or shape. (NaN goes through; `fit`, `predict` and `evaluate` refuse it.)
         """
         X = _checks.real_matrix("X", X, self.in_features)
-        return self._forward(RowReader(X, self.dtype).slice(0, len(X)))
+        return self._forward(whole(X, self.dtype))
 
+    @np.errstate(all="ignore")
     def backward(self, dY: ArrayLike) -> Floats:
         """Write the gradients of all parameters, to be called after `forward`.
 
@@ -171,20 +175,28 @@ class Sequential:
             dY has a wrong type or shape.
         """
         dY = _checks.real_matrix("dY", dY, self.out_features)
-        return self._backward(RowReader(dY, self.dtype).slice(0, len(dY)))
+        dY = whole(dY, self.dtype)
+        for layer in reversed(self.layers):
+            dY = layer.backward(dY)
+        return dY
 
     def _forward(self, X):
         for layer in self.layers:
             X = layer.forward(X)
         return X
 
-    def _backward(self, dY, overwrite_dY=False, input_gradient=True):
+    def _gradient_buffer(self, rows, columns):
+        """Return the memory of the gradient that backpropagation is at, as an array of this shape."""
+        return self._buffers.array("gradient", rows, columns, dtype=self.dtype)
+
+    def _backward(self, dY):
+        """Write the gradients of all parameters, and over the layers' outputs; dY lies in the gradient buffer."""
         first = self.layers[0]
         for layer in reversed(self.layers):
-            dY = layer.backward(dY, overwrite_dY, input_gradient or layer is not first)
-            overwrite_dY = True  # from here on it is the buffer of the layer above
-        return dY
+            dX = None if layer is first else self._gradient_buffer(len(dY), layer.in_features)
+            dY = layer.backward(dY, overwrite=True, input_gradient=layer is not first, dX=dX)
 
+    @np.errstate(all="ignore")
     def train_on_batch(
         self,
         X: ArrayLike,
@@ -217,11 +229,10 @@ class Sequential:
             raise TypeError(f"optimizer must be an Optimizer, such as nn.SGD(0.01), got {optimizer!r}")
         optimizer = optimizers.get(optimizer)
         loss = losses.get(loss)
-        ((X, targets, weights),) = DataReader(self, loss).arrays(NAMES, X, y, sample_weight)
+        X, targets, weights = DataReader(self, loss).batch(X, y, sample_weight)
         self.loss, self.optimizer = loss, optimizer
-        with np.errstate(all="ignore"), self._whole:
-            self._scale_fresh_layers(X)
-            value, _ = self._train_step(X, targets, loss, optimizer, self.parameters(), weights)
+        self._scale_fresh_layers(X)
+        value, _ = self._train_step(X, targets, loss, optimizer, self.parameters(), weights)
         return value
 
     def fit(
@@ -377,15 +388,16 @@ class Sequential:
     def _train_step(self, X, targets, loss, optimizer, parameters, weights=None):
         """Forward pass, loss, backward pass, step; return the loss and the number of hits before the step."""
         Y = self._forward(X)
-        dY = self._buffers.rows("dY", len(X), self.out_features, dtype=self.dtype)
+        dY = self._gradient_buffer(len(X), self.out_features)
         value = loss.value_and_gradient(Y, targets, dY, self._buffers, weights)
         if not math.isfinite(value):
             return value, 0
-        right = loss.hits(Y, targets, self._buffers) if loss.metric else 0
-        self._backward(dY, overwrite_dY=True, input_gradient=False)
-        self._whole.run(optimizer.step, parameters)
+        right = loss.hits(Y, targets) if loss.metric else 0
+        self._backward(dY)
+        optimizer.step(parameters)
         return value, right
 
+    @np.errstate(all="ignore")
     def predict(self, X: ArrayLike, batch_size: Integer = 256) -> Floats:
         """Return the network's outputs in a new array, of the model's dtype and shape (rows, out_features).
 
@@ -406,11 +418,11 @@ class Sequential:
         X = self._checked_input("X", X)
         reader = RowReader(X, self.dtype)
         Y = np.empty((len(X), self.out_features), self.dtype)
-        with np.errstate(all="ignore"):
-            for start in range(0, len(X), batch_size):
-                Y[start : start + batch_size] = self._forward(reader.slice(start, start + batch_size))
+        for start in range(0, len(X), batch_size):
+            Y[start : start + batch_size] = self._forward(reader.slice(start, start + batch_size))
         return Y
 
+    @np.errstate(all="ignore")
     def evaluate(
         self,
         X: ArrayLike | DataBatches,
@@ -457,16 +469,15 @@ class Sequential:
         loss = losses.get(loss)
         batch_size = _checks.integer("batch_size", batch_size)
         batches = DataReader(self, loss).batches(X, y, sample_weight, batch_size)
-        with np.errstate(all="ignore"):
-            return self._evaluate(batches, loss)
+        return self._evaluate(batches, loss)
 
     def _evaluate(self, batches, loss):
         means = Means(loss.metric)
         for X, targets, weights in batches:
             Y = self._forward(X)
-            dY = self._buffers.rows("dY", len(X), self.out_features, dtype=self.dtype)
+            dY = self._gradient_buffer(len(X), self.out_features)
             value = loss.value_and_gradient(Y, targets, dY, self._buffers, weights)
-            means.add(value, loss.hits(Y, targets, self._buffers) if loss.metric else 0, len(X), weights)
+            means.add(value, loss.hits(Y, targets) if loss.metric else 0, len(X), weights)
         return means.result()
 
     def _checked_input(self, argument: str, X: ArrayLike) -> NDArray[Any]:
@@ -497,7 +508,7 @@ class Sequential:
     def _check_parameters(self, parameters, epoch):
         """Refuse to end an epoch whose last steps have left weights that are not finite."""
         for name, value, _ in parameters:
-            if not (math.isfinite(value.min()) and math.isfinite(value.max())):
+            if not _fused.all_finite(value):
                 raise FloatingPointError(
                     f"{name} is not finite after the last batch of epoch {epoch}. A lower learning rate may help."
                 )

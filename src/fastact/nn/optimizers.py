@@ -1,7 +1,7 @@
 """Optimisers: how a step of training changes the parameters, given their gradients.
 
 An optimiser is a row of `OPTIMIZERS`: the names of the arrays it keeps for each parameter (`slots`), and `_update`,
-its formula, which a compiled function works out in one pass over the parameter, its gradient and those arrays.
+its formula, which a compiled function works out in one pass over each parameter, its gradient and those arrays.
 
 The formulas are PyTorch's. Where Keras differs, the optimiser's notes say so.
 """
@@ -101,12 +101,7 @@ class Optimizer(_config.Configured):
         """
         if not self._knows(parameters):
             self._start(parameters)
-        rate = self.rate
-        self.steps += 1
-        self._begin_step(rate)
-        clipping = self._clipping(parameters)
-        for w, g, *slots in self._arrays:
-            self._update(w, g, clipping, *slots)
+        self._update(self._arrays, self._clipping(parameters), self.rate)
 
     def restore(self, parameters: Sequence[Parameter], state: Mapping[str, Sequence[Floats]], steps: int) -> None:
         """Go on with these parameters after ``steps`` steps, with a copy of what `state` was then."""
@@ -173,12 +168,9 @@ class Optimizer(_config.Configured):
             squares = sum(float(np.einsum("i,i", g, g, dtype=np.float64)) for g in gradients)
         return math.sqrt(squares)
 
-    def _begin_step(self, rate):
-        """Compute what is the same for all parameters of a step, from its learning rate."""
-        self._rate = rate
-
-    def _update(self, w, g, clipping, *slots):
-        """Change the parameter ``w``, given its gradient ``g``, what to clip of it, and the slots."""
+    def _update(self, arrays, clipping, rate):
+        """Change every parameter by its tuple (w, g, *slots) of ``arrays``, and count the step: Ctrl-C finds both or
+        neither. ``clipping`` is for the gradients, ``rate`` the learning rate."""
         raise NotImplementedError
 
 
@@ -252,8 +244,8 @@ class SGD(Optimizer):
         self.weight_decay: float = _checks.number("weight_decay", weight_decay)
         self.slots = ("velocity",) if self.momentum else ()
 
-    def _update(self, w, g, clipping, v=None):
-        _fused.sgd(w, g, v, clipping, self._rate, self.momentum, self.nesterov, self.weight_decay)
+    def _update(self, arrays, clipping, rate):
+        _fused.sgd(self, arrays, clipping, rate, self.momentum, self.nesterov, self.weight_decay)
 
 
 class AdaGrad(Optimizer):
@@ -312,8 +304,8 @@ class AdaGrad(Optimizer):
         super().__init__(learning_rate, clip_norm, clip_value)
         self.epsilon: float = _checks.number("epsilon", epsilon, positive=True)
 
-    def _update(self, w, g, clipping, s):
-        _fused.adagrad(w, g, s, clipping, self._rate, self.epsilon)
+    def _update(self, arrays, clipping, rate):
+        _fused.adagrad(self, arrays, clipping, rate, self.epsilon)
 
 
 class RMSProp(Optimizer):
@@ -378,8 +370,8 @@ class RMSProp(Optimizer):
         self.epsilon: float = _checks.number("epsilon", epsilon, positive=True)
         self.slots = ("square", "velocity") if self.momentum else ("square",)
 
-    def _update(self, w, g, clipping, s, v=None):
-        _fused.rmsprop(w, g, s, v, clipping, self._rate, self.rho, self.momentum, self.epsilon)
+    def _update(self, arrays, clipping, rate):
+        _fused.rmsprop(self, arrays, clipping, rate, self.rho, self.momentum, self.epsilon)
 
 
 class Adam(Optimizer):
@@ -442,14 +434,12 @@ class Adam(Optimizer):
         self.beta_2: float = _checks.number("beta_2", beta_2, below=1.0)
         self.epsilon: float = _checks.number("epsilon", epsilon, positive=True)
 
-    def _begin_step(self, rate):
-        self._rate = rate / (1.0 - self.beta_1**self.steps)
-        self._root_correction = 1.0 / math.sqrt(1.0 - self.beta_2**self.steps)
-        self._kept = 1.0  # of w, before the step
-
-    def _update(self, w, g, clipping, m, v):
+    def _update(self, arrays, clipping, rate, kept=1.0):
+        step = self.steps + 1
+        corrected_rate = rate / (1.0 - self.beta_1**step)
+        root_correction = 1.0 / math.sqrt(1.0 - self.beta_2**step)
         _fused.adam(
-            w, g, m, v, clipping, self._rate, self.beta_1, self.beta_2, self._root_correction, self.epsilon, self._kept
+            self, arrays, clipping, corrected_rate, self.beta_1, self.beta_2, root_correction, self.epsilon, kept
         )
 
 
@@ -509,9 +499,8 @@ class AdamW(Adam):
         super().__init__(learning_rate, beta_1, beta_2, epsilon, clip_norm=clip_norm, clip_value=clip_value)
         self.weight_decay: float = _checks.number("weight_decay", weight_decay)
 
-    def _begin_step(self, rate):
-        super()._begin_step(rate)
-        self._kept = 1.0 - rate * self.weight_decay
+    def _update(self, arrays, clipping, rate, kept=1.0):
+        super()._update(arrays, clipping, rate, kept - rate * self.weight_decay)
 
 
 OPTIMIZERS: dict[str, type[SGD | AdaGrad | RMSProp | Adam]] = {

@@ -68,6 +68,10 @@ typedef struct {
         double (*softmax_cross_entropy)(const E *y, const ptrdiff_t *labels, const E *share, ptrdiff_t share_step,   \
                                         E *dy, ptrdiff_t rows, ptrdiff_t columns);                                   \
         ptrdiff_t (*hits)(const E *y, const ptrdiff_t *labels, ptrdiff_t rows, ptrdiff_t columns);                   \
+        double (*elementwise_loss)(fastact_tile_##T sigmoid, const E *y, const E *t, const E *share,                 \
+                                   ptrdiff_t share_step, E *dy, ptrdiff_t rows, ptrdiff_t columns);                  \
+        ptrdiff_t (*binary_hits)(const E *y, const E *t, ptrdiff_t n);                                               \
+        int (*all_finite)(const E *a, ptrdiff_t n);                                                                  \
         void (*update[FASTACT_N_UPDATES])(const fastact_update_settings *settings, E *w, const E *g, E *slot_1,      \
                                           E *slot_2, ptrdiff_t n);                                                   \
     } fastact_fused_##T;

@@ -311,11 +311,11 @@ class _MultilayerPerceptron(BaseEstimator):
         total = _total(X, weights)
         layers = self.network_.layers
         Y = self.network_.forward(X)
-        dY = self._buffers.rows("dY", len(X), self.n_outputs_, dtype=Y.dtype)
+        dY = self._buffers.array("dY", len(X), self.n_outputs_, dtype=Y.dtype)
         value = loss.value_and_gradient(Y, targets, dY, self._buffers, weights)
         dY *= gradient_factor(self.n_outputs_)
         for layer in reversed(layers):
-            dY = layer.backward(dY, overwrite_dY=True, input_gradient=layer is not layers[0])
+            dY = layer.backward(dY, overwrite=True, input_gradient=layer is not layers[0])
         penalty = 0.0
         for layer in layers:
             penalty += 0.5 * self.alpha / total * float(np.vdot(layer.W, layer.W))
