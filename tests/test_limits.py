@@ -403,6 +403,22 @@ assert history is model.history and history.epochs == 2
 """, stdin=subprocess.DEVNULL)
 
 
+def test_interrupted_in_a_callback_that_trains():
+    """Ctrl-C ends both, and the handler of SIGINT is the one before."""
+    run(INTERRUPTED + """
+X, y = np.ones((40, 4)), np.arange(40) % 2
+class Trains(nn.Callback):
+    def on_epoch_end(self, model, epoch, history):
+        model.fit(X, y, loss="softmax_cross_entropy", optimizer=model.optimizer, epochs=3)
+model = nn.Sequential([nn.Dense(4, 2)], seed=0)
+handler = signal.getsignal(signal.SIGINT)
+for delay in np.linspace(0.005, 0.05, 20):
+    assert interrupted(lambda: model.fit(X, y, loss="softmax_cross_entropy", optimizer="sgd", epochs=10**6,
+                                         callbacks=[Trains()]), delay)
+    assert signal.getsignal(signal.SIGINT) is handler
+""")
+
+
 def test_interrupted_calls():
     """10 times Ctrl-C in a pass over 2^26 elements, in a gradient check and in predict: the pass is finished first, the
     model is as it was, and the next call is right."""

@@ -144,11 +144,12 @@ def test_class_weights_are_those_of_scikit_learn(targets, class_weight):
         ({"class_weight": {"a": 1.0}}, TypeError, "a label of class_weight must be an integer, got 'a'"),
         ({"class_weight": {1: -1.0}}, ValueError, r"class_weight\[1\] must be at least 0"),
         ({"class_weight": {1: np.nan}}, ValueError, r"class_weight\[1\] must be at least 0 and finite"),
-        ({"class_weight": {0: 0, 1: 0, 2: 0}}, ValueError, "class_weight and sample_weight must not make .* rows 0"),
+        ({"class_weight": {0: 0, 1: 0, 2: 0}}, ValueError, "class_weight must have a sum above 0 and finite, got 0"),
         ({"class_weight": "balanced", "loss": "mse", "y": np.ones((50, 3))}, ValueError,
          "class_weight needs the loss 'softmax_cross_entropy', .* got the loss 'mse' and 3 outputs"),
         ({"validation_data": (np.ones((2, 4)), [0, 1], [1.0])}, ValueError,
          r"validation_data\[2\] must have shape \(2,\)"),
+        ({"shuffle": "no"}, TypeError, "shuffle must be True or False, got 'no'"),
         ({"steps_per_epoch": 3}, ValueError, "steps_per_epoch is for an iterable of batches"),
     ],
 )

@@ -328,12 +328,13 @@ def test_unit_gain_makes_every_layer_keep_the_norm_of_random_gradients(activatio
         A = Y
 
 
-def test_training_scales_fresh_layers_once():
+@pytest.mark.parametrize("init", ["unit_gain", nn.unit_gain], ids=["name", "function"])
+def test_training_scales_fresh_layers_once(init):
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((40, 5)), rng.integers(0, 3, 40)
 
     def fresh():
-        return nn.Sequential([nn.Dense(5, 8, "sigmoid", init="unit_gain"), nn.Dense(8, 3)], seed=0)
+        return nn.Sequential([nn.Dense(5, 8, "sigmoid", init=init), nn.Dense(8, 3)], seed=0)
 
     settings = {"loss": "softmax_cross_entropy", "optimizer": nn.SGD(1e-30)}
     wanted, fitted, stepped, assigned = fresh(), fresh(), fresh(), fresh()

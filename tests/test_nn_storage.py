@@ -446,3 +446,14 @@ def test_wrong_files_to_resume_from(tmp_path):
             nn.Checkpoint(tmp_path / "model", **settings)
     with pytest.raises(ValueError, match=r"callbacks\[0\] must monitor one of 'loss', 'accuracy', got Checkpoint"):
         model.fit(X, y, **options, callbacks=[nn.Checkpoint(tmp_path / "model", save_best_only=True)])
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    path = tmp_path / "model.safetensors"
+    model = nn.Sequential([nn.Dense(2, 2), nn.Dense(2, 1)], seed=0)
+    model.save(path)
+    before = path.read_bytes()
+    model.layers[1].W[0, 0] = np.nan
+    with pytest.raises(ValueError, match=r"layers\[1\]\.W must be finite"):
+        model.save(path)
+    assert path.read_bytes() == before

@@ -1,6 +1,9 @@
 """fastact.nn: fit, evaluate and their errors; no array is allocated in a step; the gradient check."""
 
+import concurrent.futures
+import copy
 import itertools
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -255,6 +258,27 @@ def test_a_step_allocates_no_array(activation, optimizer, loss, shuffle, layout)
     assert peak < 100_000
 
 
+@pytest.mark.parametrize("types", [("float32", "intp"), ("float64", "uint8")], ids=str)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("way", ["train_on_batch", "list", "generator"])
+def test_a_step_on_a_users_batch_allocates_no_array(way, weighted, types):
+    rng = np.random.default_rng(0)
+    rows = 2**17  # of which an array takes 128 KB at the least; NumPy's iterators take 64 and give them back
+    batch = [rng.standard_normal((rows, 4)).astype(types[0]), rng.integers(0, 3, rows).astype(types[1])]
+    batch += [rng.random(rows).astype(np.float32)] if weighted else []
+    model = nn.Sequential([nn.Dense(4, 3)], seed=0)
+    arguments = {"loss": nn.softmax_cross_entropy, "optimizer": nn.SGD(1e-3)}
+
+    def step():
+        if way == "train_on_batch":
+            return model.train_on_batch(*batch[:2], **arguments, sample_weight=batch[2] if weighted else None)
+        batches = [batch] * 2 if way == "list" else (batch for _ in range(2))
+        return model.fit(batches, **arguments)
+
+    kept, peak = allocated(step)
+    assert kept == [] and peak < 100_000
+
+
 @pytest.mark.parametrize(
     ("optimizer", "slots"), [(nn.SGD(0.01), 0), (nn.SGD(0.01, momentum=0.9), 1), (nn.Adam(), 2)], ids=repr
 )
@@ -337,6 +361,71 @@ def test_allocations_would_be_seen():
 
 
 # Errors
+
+@pytest.mark.parametrize("rate", [1e30, 1e20])
+def test_train_on_batch_that_diverges(rate):
+    model, optimizer = nn.Sequential([nn.Dense(1, 1), nn.Dense(1, 1)], seed=0), nn.SGD(rate)
+    with pytest.raises(FloatingPointError, match=r"the loss is (nan|inf): layers\[\d\], Dense\(1, 1\), is the first"):
+        for _ in range(4):
+            steps = optimizer.steps
+            model.train_on_batch([[1e10]], [1.0], loss="mse", optimizer=optimizer)
+    assert optimizer.steps == steps
+
+
+def test_a_validation_loss_that_is_not_finite():
+    model = nn.Sequential([nn.Dense(1, 1)], seed=0)
+    model.layers[0].W = [[10.0]]
+    with pytest.raises(FloatingPointError, match=r"the validation loss is inf after epoch 1: layers\[0\]"):
+        model.fit([[0.0]], [0.0], loss="mse", optimizer=nn.SGD(1e-3), validation_data=([[3e38]], [-3e38]))
+
+
+def test_class_weights_beyond_the_type():
+    model = nn.Sequential([nn.Dense(1, 2)], seed=0)
+    arguments = {**CROSS_ENTROPY, "optimizer": nn.SGD()}
+    state = model._rng.bit_generator.state
+    for weight, words in ((1e39, r"class_weight must fit into float32, but class_weight\[0\] is 1e\+39"),
+                          (0, "class_weight must have a sum above 0 and finite, got 0")):
+        with pytest.raises(ValueError, match=words):
+            model.fit([[1.0], [2.0]], [0, 0], class_weight={0: weight}, **arguments)
+    assert model.history is None and model.optimizer is None and model._rng.bit_generator.state == state
+
+
+def test_a_batch_of_an_iterable_whose_weights_are_all_0_is_left_out():
+    """As one of arrays is; but not all of them."""
+    arguments = {**CROSS_ENTROPY, "optimizer": nn.SGD(0.1)}
+    X, y = np.ones((2, 1)), [0, 1]
+    models = [nn.Sequential([nn.Dense(1, 2)], seed=0) for _ in range(2)]
+    models[0].fit([(X, y, [1, 2]), (X, y, [0, 0]), (X, y, [3, 1])], **arguments)
+    models[1].fit([(X, y, [1, 2]), (X, y, [3, 1])], **{**arguments, "optimizer": nn.SGD(0.1)})
+    np.testing.assert_array_equal(models[0].layers[0].W, models[1].layers[0].W)
+    with pytest.raises(ValueError, match="must not make the weights of all rows 0"):
+        models[0].fit([(X, y, [0, 0])], **arguments)
+
+
+def test_a_seed_sequence_is_not_changed():
+    seed = np.random.SeedSequence(3)
+    first, second = (nn.Sequential([nn.Dense(3, 2)], seed=seed).layers[0].W for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_copies_take_no_arrays_of_a_step_along():
+    model = nn.Sequential([nn.Dense(4, 3)], seed=0)
+    before = len(pickle.dumps(model))
+    model.fit(np.ones((10_000, 4)), np.ones((10_000, 3)), loss="mse", optimizer="adam", batch_size=10_000)
+    assert len(pickle.dumps(model)) < before + 2_000
+
+
+def test_a_copy_made_in_a_callback_trains_in_another_thread():
+    class Copy(nn.Callback):
+        def on_epoch_end(self, model, epoch, history):
+            self.model = copy.deepcopy(model)
+
+    callback = Copy()
+    arguments = {"loss": "mse", "optimizer": "sgd"}
+    nn.Sequential([nn.Dense(1, 1)], seed=0).fit([[1.0]], [1.0], callbacks=[callback], **arguments)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        assert pool.submit(callback.model.fit, [[1.0]], [1.0], **arguments).result().epochs == 1
+
 
 
 @pytest.mark.parametrize(

@@ -90,18 +90,23 @@ def real_matrix(argument: str, values: ArrayLike, columns: int) -> NDArray[Any]:
 
 
 @np.errstate(all="ignore")
-def row_weights(argument: str, values: ArrayLike, rows: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return ``values`` as a new array of shape (``rows``,) and type ``dtype``: at least 0, and not all 0."""
+def row_weights(
+    argument: str, values: ArrayLike, rows: int, dtype: np.dtype[Any], may_be_0: bool = False
+) -> NDArray[Any]:
+    """Return ``values`` as an array of shape (``rows``,) and type ``dtype``: at least 0, and not all 0.
+
+    It is the array given, where that is so, and to be read only.
+    """
     array = real_array(argument, values)
     if array.shape != (rows,):
         raise ValueError(f"{argument} must have shape ({rows},), a weight for each row, got {array.shape}")
     finite(argument, array, dtype)
-    if (array < 0).any():
+    if rows and array.min() < 0:
         row = int(np.argmax(array < 0))
         raise ValueError(f"{argument} must be at least 0, but {argument}[{row}] is {array[row]}")
-    array = array.astype(dtype)
-    total = float(np.sum(array, dtype=np.float64))
-    if rows and not 0.0 < total < math.inf:
+    array = np.ascontiguousarray(array.astype(dtype, copy=False))
+    total = float(np.add.reduce(array, dtype=np.float64))
+    if rows and not (0.0 < total < math.inf or (may_be_0 and total == 0.0)):
         raise ValueError(f"{argument} must have a sum above 0 and finite, got {total:g}")
     return array
 

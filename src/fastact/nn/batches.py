@@ -17,11 +17,12 @@ from fastact.nn._types import Floats
 Batch = tuple[NDArray[Any], NDArray[Any], Floats | None]
 
 
-def whole(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
-    """Return the array in another type, in C order: the array itself where it is so, to be read only."""
+def whole(name: str, array: NDArray[Any], dtype: DTypeLike, buffers: Buffers) -> NDArray[Any]:
+    """Return the array in C order and another type, in the buffer ``name``; to be read only, for where it is so already
+    it is the array itself."""
     if array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned:
         return array
-    converted = np.empty(array.shape, dtype)
+    converted = buffers.array(f"{name}, {np.dtype(dtype)}", *array.shape, dtype=dtype)
     np.copyto(converted, array, casting="unsafe")
     return converted
 
@@ -32,8 +33,7 @@ class RowReader:
     def __init__(self, array: NDArray[Any], dtype: DTypeLike) -> None:
         self._array = array
         self._dtype = np.dtype(dtype)
-        flags = array.flags
-        self._plain = flags.c_contiguous and flags.aligned and array.dtype.isnative
+        self._plain = array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
         self._same_type = array.dtype == self._dtype
         self._buffers = Buffers()
 
@@ -116,11 +116,11 @@ class BatchStream:
     steps : int or None
         Batches in a pass; None for all that there are. An iterator gives the next ones in every pass.
     check : callable
-        ``(number, X, y, sample_weight) -> iterable of triples``.
+        ``(number, X, y, sample_weight) -> triple``. One whose weights are all 0 is left out.
     """
 
     def __init__(
-        self, argument: str, data: Iterable[Any], steps: int | None, check: Callable[..., Iterable[Batch]]
+        self, argument: str, data: Iterable[Any], steps: int | None, check: Callable[..., Batch]
     ) -> None:
         self._argument = argument
         self._data = data
@@ -143,7 +143,9 @@ class BatchStream:
     def __iter__(self) -> Iterator[Batch]:
         number = 0
         for number, batch in enumerate(itertools.islice(self._data, self._steps), start=1):
-            yield from self._check(number, *self._arrays(number, batch))
+            X, targets, weights = self._check(number, *self._arrays(number, batch))
+            if weights is None or weights.any():
+                yield X, targets, weights
         wanted = 1 if self._steps is None else self._steps
         if number < wanted:
             asked = "" if self._steps is None else " (steps_per_epoch)"

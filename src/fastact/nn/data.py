@@ -52,19 +52,31 @@ class DataReader:
             X, dtype, targets, self._loss.target_dtype(dtype), batch_size or len(X), rng=rng, weights=weights
         )
 
-    def batch(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Batch:
-        """Return all rows of arrays as one batch."""
-        X, targets, weights = self._checked(NAMES, X, y, sample_weight)
-        dtype = self._model.dtype
-        return whole(X, dtype), whole(targets, self._loss.target_dtype(dtype)), weights
+    def batch(
+        self,
+        names: tuple[str, str, str],
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        may_weigh_nothing: bool = False,
+    ) -> Batch:
+        """Return all rows of arrays as one batch, of which what must be converted lies in buffers of the model."""
+        X, targets, weights = self._checked(names, X, y, sample_weight, may_weigh_nothing)
+        dtype, buffers = self._model.dtype, self._model._buffers
+        return (
+            whole("X", X, dtype, buffers),
+            whole("targets", targets, self._loss.target_dtype(dtype), buffers),
+            weights,
+        )
 
-    def _checked(self, names, X, y, sample_weight):
-        """Return arrays that are as they should be, but for their types."""
+    def _checked(self, names, X, y, sample_weight, may_weigh_nothing=False):
+        """Return arrays that are as they should be, but for the types of X and targets."""
         model, loss = self._model, self._loss
         X, targets = model._checked_data(names[0], X, names[1], y, loss)
         weights = row_weights(
-            names[2], sample_weight, self._class_weight, targets, model.out_features, loss, model.dtype
-        )
+            names[2], sample_weight, self._class_weight, targets, model.out_features, loss, model.dtype,
+            may_weigh_nothing,
+        )  # fmt: skip
         return X, targets, weights
 
     def batches(
@@ -113,7 +125,7 @@ class DataReader:
             argument,
             data,
             steps,
-            lambda number, *batch: self.arrays(tuple(f"{name} of {kind} {number}" for name in NAMES), *batch),
+            lambda number, *batch: self.batch(tuple(f"{name} of {kind} {number}" for name in NAMES), *batch, True),
         )
         if stream.once and epochs > 1:
             hint = " or steps_per_epoch" if argument == "X" else ""

@@ -134,6 +134,8 @@ class Dense:
         self.activation = activation
         self.dtype = _checks.float_type(dtype)
         self.negative_slope = self._checked_slope(negative_slope)
+        if getattr(init, "__name__", "") == "unit_gain":
+            init = "unit_gain"  # nn.unit_gain scales whole models: here it stands for the initialiser of its name
         self.init = default_init if init is None else init
         initializers.get(self.init)
         self._slope = (self.negative_slope,) if activation == "leaky_relu" else ()

@@ -17,7 +17,7 @@ from fastact.nn._interrupts import Whole
 from fastact.nn._types import Floats, Integer
 from fastact.nn.batches import Means, RowReader, whole
 from fastact.nn.callbacks import Callback, prepared
-from fastact.nn.data import Data, DataBatches, DataReader
+from fastact.nn.data import NAMES, Data, DataBatches, DataReader
 from fastact.nn.history import History
 from fastact.nn.layers import Dense, Parameter
 from fastact.nn.losses import Loss, LossName
@@ -77,7 +77,9 @@ class Sequential:
         self.optimizer: Optimizer | None = None
         self.history: History | None = None
         self.stop_training = False
-        if not isinstance(seed, np.random.SeedSequence):
+        if isinstance(seed, np.random.SeedSequence):
+            seed = copy.deepcopy(seed)  # which `spawn` changes
+        else:
             try:
                 seed = np.random.SeedSequence("" if isinstance(seed, (bool, np.bool_)) else seed)
             except (TypeError, ValueError):
@@ -89,7 +91,6 @@ class Sequential:
             if not layer.initialized:
                 layer.initialize(np.random.default_rng(child))
         self._buffers = Buffers()
-        self._whole = Whole()
         self._named: tuple[list[Dense], list[Parameter]] = [], []  # layers, and their parameters
 
     def _check_layers(self):
@@ -150,7 +151,7 @@ class Sequential:
             X has a wrong type or shape. (NaN goes through; `fit`, `predict` and `evaluate` refuse it.)
         """
         X = _checks.real_matrix("X", X, self.in_features)
-        return self._forward(whole(X, self.dtype))
+        return self._forward(whole("X", X, self.dtype, self._buffers))
 
     @np.errstate(all="ignore")
     def backward(self, dY: ArrayLike) -> Floats:
@@ -175,7 +176,7 @@ class Sequential:
             dY has a wrong type or shape.
         """
         dY = _checks.real_matrix("dY", dY, self.out_features)
-        dY = whole(dY, self.dtype)
+        dY = whole("dY", dY, self.dtype, self._buffers)
         for layer in reversed(self.layers):
             dY = layer.backward(dY)
         return dY
@@ -208,12 +209,19 @@ class Sequential:
     ) -> float:
         """Take one step of training on one batch and return the loss before it.
 
-        Parameters and errors are those of `fit`; the optimiser must be an `Optimizer`, because it keeps its state
-        from step to step. The result is that of a `fit` of one epoch, unshuffled, with all rows in one batch.
+        Parameters are those of `fit`; the optimiser must be an `Optimizer`, because it keeps its state from step to
+        step. The result is that of a `fit` of one epoch, unshuffled, with all rows in one batch.
 
         Returns
         -------
         float
+
+        Raises
+        ------
+        TypeError, ValueError
+            An argument has a wrong type, shape or value; nothing has been changed.
+        FloatingPointError
+            The loss is NaN or infinite, because of steps before; no step has been taken. The message names the layer.
 
         Examples
         --------
@@ -229,10 +237,12 @@ class Sequential:
             raise TypeError(f"optimizer must be an Optimizer, such as nn.SGD(0.01), got {optimizer!r}")
         optimizer = optimizers.get(optimizer)
         loss = losses.get(loss)
-        X, targets, weights = DataReader(self, loss).batch(X, y, sample_weight)
+        X, targets, weights = DataReader(self, loss).batch(NAMES, X, y, sample_weight)
         self.loss, self.optimizer = loss, optimizer
         self._scale_fresh_layers(X)
         value, _ = self._train_step(X, targets, loss, optimizer, self.parameters(), weights)
+        if not math.isfinite(value):
+            raise self._diverged(f"the loss is {value}")
         return value
 
     def fit(
@@ -267,7 +277,7 @@ class Sequential:
             of shape (rows, out_features); for "mse" real numbers, and for "binary_cross_entropy" numbers in [0, 1], of
             shape (rows, out_features).
         loss : {"softmax_cross_entropy", "binary_cross_entropy", "mse"} or nn.Loss
-        optimizer : {"sgd", "adam"} or nn.Optimizer
+        optimizer : {"sgd", "adagrad", "rmsprop", "adam", "adamw"} or nn.Optimizer
             A name stands for the default settings. An optimiser that has trained this model before goes on with the
             state that it has.
         epochs : int, optional
@@ -285,7 +295,8 @@ class Sequential:
             rows / (classes · rows of the class). For "softmax_cross_entropy", and "binary_cross_entropy" with one
             output.
         steps_per_epoch : int, optional
-            Batches of an iterable that make an epoch, where that is not all of them.
+            Batches of an iterable that make an epoch, where that is not all of them. A list, or whatever else can be
+            iterated over anew, begins anew in each epoch; an iterator goes on.
         shuffle : bool, optional
             Take the rows of arrays in a new order each epoch, drawn from the model's seed.
         callbacks : list of nn.Callback, optional
@@ -305,9 +316,11 @@ class Sequential:
         Raises
         ------
         TypeError, ValueError
-            An argument has a wrong type, shape or value; nothing has been changed.
+            An argument has a wrong type, shape or value; nothing has been changed. (A batch of an iterable is looked
+            at when it comes: the steps before it have been taken.)
         FloatingPointError
-            The loss or a weight has become NaN or infinite. The message names the epoch, the batch and the layer.
+            The loss, the validation loss or a weight has become NaN or infinite. The message names the epoch, the batch
+            and the layer.
         ImportError, OSError
             ``resume_from`` cannot be read.
 
@@ -331,7 +344,7 @@ class Sequential:
         epochs = _checks.integer("epochs", epochs)
         batch_size = _checks.integer("batch_size", batch_size)
         reader = DataReader(self, loss, class_weight)
-        rng = self._rng if shuffle else None
+        rng = self._rng if _checks.boolean("shuffle", shuffle) else None
         batches = reader.batches(X, y, sample_weight, batch_size, rng, steps_per_epoch, epochs)
         validation = reader.validation(validation_data, batch_size, epochs)
         callbacks = prepared(callbacks, loss, validated=validation is not None)
@@ -348,29 +361,31 @@ class Sequential:
             del stored  # which is a second model
         history = self.history
         total = (epochs - history.epochs) * len(batches)
-        with np.errstate(all="ignore"), Progress(total, "fit", bool(progress)) as bar, self._whole:
+        with np.errstate(all="ignore"), Progress(total, "fit", bool(progress)) as bar, Whole() as whole_calls:
             for epoch in range(history.epochs + 1, epochs + 1):
                 if self.stop_training:
                     break
                 means = Means(loss.metric)
                 for number, (X_batch, targets_batch, weights) in enumerate(batches, start=1):
-                    if epoch == number == 1:
+                    if number == 1:
                         self._scale_fresh_layers(X_batch)
                     value, right = self._train_step(X_batch, targets_batch, loss, optimizer, parameters, weights)
                     if not math.isfinite(value):
-                        raise self._diverged(value, epoch, number)
+                        raise self._diverged(f"the loss is {value} at epoch {epoch}, batch {number}")
                     means.add(value, right, len(X_batch), weights)
                     bar.update()
                 self._check_parameters(parameters, epoch)
                 measured = means.result()
                 if validation is not None:
                     measured |= {f"val_{name}": mean for name, mean in self._evaluate(validation, loss).items()}
-                self._whole.run(history.record, measured)
+                    if not math.isfinite(measured["val_loss"]):
+                        raise self._diverged(f"the validation loss is {measured['val_loss']} after epoch {epoch}")
+                whole_calls.run(history.record, measured)
                 bar.note(f"epoch {epoch}/{epochs}: " + ", ".join(f"{name} {history[name][-1]:.4g}" for name in history))
                 for callback in callbacks:
                     callback.on_epoch_end(self, epoch, history)
             for callback in callbacks:
-                self._whole.run(callback.on_fit_end, self)
+                whole_calls.run(callback.on_fit_end, self)
         return history
 
     def _scale_fresh_layers(self, X):
@@ -493,7 +508,7 @@ class Sequential:
             raise ValueError(f"{X_argument} must have at least one row, got shape {X.shape}")
         return X, loss.prepare(y_argument, y, len(X), self.out_features, self.dtype)
 
-    def _diverged(self, value, epoch, batch):
+    def _diverged(self, what):
         """Return the error for a loss that is not finite, after the forward pass that it came from."""
         for index, layer in enumerate(self.layers):
             if not np.isfinite(layer.output).all():
@@ -501,9 +516,7 @@ class Sequential:
                 break
         else:
             where = f"the outputs of all layers, up to layers[{len(self.layers) - 1}], are finite"
-        return FloatingPointError(
-            f"the loss is {value} at epoch {epoch}, batch {batch}: {where}. A lower learning rate may help."
-        )
+        return FloatingPointError(f"{what}: {where}. A lower learning rate may help.")
 
     def _check_parameters(self, parameters, epoch):
         """Refuse to end an epoch whose last steps have left weights that are not finite."""
@@ -532,10 +545,10 @@ class Sequential:
         --------
         >>> from fastact import nn
         >>> print(nn.Sequential([nn.Dense(64, 128, activation="relu"), nn.Dense(128, 10)]).summary())
-           layer                             output           parameters           bytes
-        0  Dense(64, 128, activation='relu') (rows, 128)           8,320          33,280
-        1  Dense(128, 10)                    (rows, 10)            1,290           5,160
-           total, float32                                          9,610          38,440
+           layer                              output       parameters   bytes
+        0  Dense(64, 128, activation='relu')  (rows, 128)       8,320  33,280
+        1  Dense(128, 10)                     (rows, 10)        1,290   5,160
+           total, float32                                       9,610  38,440
         """
         rows = [("", "layer", "output", "parameters", "bytes")]
         for index, layer in enumerate(self.layers):
@@ -571,6 +584,8 @@ class Sequential:
         TypeError
             The optimiser, or its schedule, is not one of fastact's. Without it, ``model.optimizer = None``, the rest
             can be saved.
+        ValueError
+            A weight is not finite: no layer would take it when it is loaded.
         OSError
             The file cannot be written.
 
@@ -586,6 +601,9 @@ class Sequential:
         >>> nn.load(path).optimizer.steps
         5
         """
+        for name, value, _ in self.parameters():
+            if not _fused.all_finite(value):
+                raise ValueError(f"{name} must be finite to be saved, and it is not")
         storage.save(self, path)
 
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
@@ -621,6 +639,10 @@ class Sequential:
         True
         """
         onnx.export(self, path)
+
+    def __getstate__(self):
+        """Leave the arrays of a training step out of copies and pickles: a copy has buffers of its own."""
+        return {**vars(self), "_buffers": Buffers()}
 
     def __repr__(self):
         layers = ",\n".join(f"    {layer!r}" for layer in self.layers)

@@ -21,6 +21,7 @@ def row_weights(
     columns: int,
     loss: Loss,
     dtype: np.dtype[Any],
+    may_weigh_nothing: bool = False,
 ) -> Floats | None:
     """Return the weight of each row, sample_weight times the weight of its class, or None where all are 1.
 
@@ -39,21 +40,25 @@ def row_weights(
         Outputs of the model.
     loss : Loss
     dtype : numpy.dtype
-        Of the result.
+        Of the result, which may be ``sample_weight`` itself.
+    may_weigh_nothing : bool, optional
+        Whether the weights may all be 0.
 
     Raises
     ------
     TypeError, ValueError
-        A weight is negative or not finite, the shape is wrong, or the loss has no classes.
+        A weight is negative or not finite, all are 0, the shape is wrong, or the loss has no classes.
     """
     if sample_weight is None and class_weight is None:
         return None
     weights = 1.0
     if sample_weight is not None:
-        weights = _checks.row_weights(argument, sample_weight, len(targets), dtype)
+        weights = _checks.row_weights(argument, sample_weight, len(targets), dtype, may_weigh_nothing)
     if class_weight is not None:
         weights = weights * _of_classes(class_weight, *_labels(targets, columns, loss))
-    return weights.astype(dtype, copy=False)
+        product = "class_weight" if sample_weight is None else f"class_weight times {argument}"
+        weights = _checks.row_weights(product, weights, len(targets), dtype, may_weigh_nothing)
+    return weights
 
 
 def _labels(targets, columns, loss):
