@@ -66,7 +66,7 @@ def run(arguments):
     start = time.perf_counter()
     with (
         np.errstate(all="ignore"),
-        _one_thread(),
+        one_thread(),
         Progress(len(ACTIVATIONS) * epochs + rounds, "demo") as bar,
     ):
         try:
@@ -93,12 +93,16 @@ def run(arguments):
 
 
 @contextlib.contextmanager
-def _one_thread():
+def one_thread():
     """Hold fastact and NumPy's BLAS to one thread each: equal for both, and a BLAS that waits for a processor that
     another program uses makes products this small ten times slower."""
-    import threadpoolctl  # scikit-learn requires it
-
-    with fastact.num_threads(1), threadpoolctl.threadpool_limits(1, user_api="blas"):
+    try:
+        import threadpoolctl  # scikit-learn requires it
+    except ImportError:
+        blas = contextlib.nullcontext()
+    else:
+        blas = threadpoolctl.threadpool_limits(1, user_api="blas")
+    with fastact.num_threads(1), blas:
         yield
 
 

@@ -13,13 +13,14 @@ import fastact
 from fastact.nn import _checks, _files, storage
 from fastact.nn._types import Floats, Integer, Real
 from fastact.nn.history import History
+from fastact.nn.layers import Dense
 from fastact.nn.losses import Loss
 
 if TYPE_CHECKING:
     import fastact.nn  # of which this module is a part
 
 
-Watch = Callable[["fastact.nn.Dense", Floats], None]
+Watch = Callable[[Dense, Floats], None]  # a layer and ∂L/∂Y of its output
 
 
 class Callback:
