@@ -38,6 +38,7 @@ def test_version():
         (["--help"], ["info", "demo", "exit status"]),
         (["info", "--help"], ["FASTACT_ISA", "exit status"]),
         (["demo", "--help"], ["--epochs", "--seed", "--width", "--batch-size", "--quick", "exit status"]),
+        (["gradients", "--help"], ["--depth", "--activation", "--init", "--data", "--dying-relu", "exit status"]),
     ],
 )
 def test_help(arguments, words):

@@ -1,10 +1,10 @@
-"""What `Sequential.fit` calls after each epoch: stopping early, checkpoints, and what users write themselves."""
+"""What `Sequential.fit` calls after steps and epochs: stopping early, checkpoints, and what users write themselves."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike, NDArray
@@ -13,10 +13,14 @@ import fastact
 from fastact.nn import _checks, _files, storage
 from fastact.nn._types import Floats, Integer, Real
 from fastact.nn.history import History
+from fastact.nn.layers import Dense
 from fastact.nn.losses import Loss
 
 if TYPE_CHECKING:
     import fastact.nn  # of which this module is a part
+
+
+Watch = Callable[[Dense, Floats], None]  # a layer and ∂L/∂Y of its output
 
 
 class Callback:
@@ -41,6 +45,18 @@ class Callback:
 
     def on_fit_begin(self, model: fastact.nn.Sequential) -> None:
         """Called before the first epoch, once all arguments have been checked."""
+
+    def on_batch_begin(self, model: fastact.nn.Sequential, epoch: int, batch: int) -> Watch | None:
+        """Called before each step of training, epoch and batch counted from 1.
+
+        Where it returns a function, that is called in the step's backward pass with each layer and ∂L/∂Y of its
+        output, from the last layer to the first. Read ∂L/∂Y and the layer's ``input`` and ``output`` at once: they lie
+        in buffers that the backward pass overwrites.
+        """
+        return None
+
+    def on_batch_end(self, model: fastact.nn.Sequential, epoch: int, batch: int) -> None:
+        """Called after each step; ``dW`` and ``db`` of every layer are those of the step."""
 
     def on_epoch_end(self, model: fastact.nn.Sequential, epoch: int, history: History) -> None:
         """Called after each epoch (counted from 1), whose numbers are the last ones of ``history``."""
@@ -245,6 +261,32 @@ class Checkpoint(_Monitor):
     def __repr__(self):
         best = f", save_best_only=True, monitor={self.monitor!r}" if self.save_best_only else ""
         return f"Checkpoint({self.path!r}, every_epochs={self.every_epochs}{best})"
+
+
+class BatchCalls:
+    """The calls that callbacks want for every batch; those that override neither method cost nothing."""
+
+    def __init__(self, callbacks: Iterable[Callback]) -> None:
+        callbacks = list(callbacks)
+        self._begin = [c.on_batch_begin for c in callbacks if _overrides(c, "on_batch_begin")]
+        self._end = [c.on_batch_end for c in callbacks if _overrides(c, "on_batch_end")]
+
+    def begin(self, model: fastact.nn.Sequential, epoch: int, batch: int) -> list[Watch]:
+        """Return the functions that want to see the gradients of this step."""
+        watches = []
+        for call in self._begin:  # a comprehension is a call of its own up to Python 3.11
+            watch = call(model, epoch, batch)
+            if watch is not None:
+                watches.append(watch)
+        return watches
+
+    def end(self, model: fastact.nn.Sequential, epoch: int, batch: int) -> None:
+        for call in self._end:
+            call(model, epoch, batch)
+
+
+def _overrides(callback, name):
+    return getattr(getattr(callback, name), "__func__", None) is not getattr(Callback, name)
 
 
 def prepared(callbacks: Iterable[Callback], loss: Loss, validated: bool) -> list[Callback]:

@@ -16,7 +16,7 @@ from fastact.nn._buffers import Buffers
 from fastact.nn._interrupts import Whole
 from fastact.nn._types import Floats, Integer
 from fastact.nn.batches import Means, RowReader, whole
-from fastact.nn.callbacks import Callback, prepared
+from fastact.nn.callbacks import BatchCalls, Callback, prepared
 from fastact.nn.data import NAMES, Data, DataBatches, DataReader
 from fastact.nn.history import History
 from fastact.nn.layers import Dense, Parameter
@@ -190,10 +190,12 @@ class Sequential:
         """Return the memory of the gradient that backpropagation is at, as an array of this shape."""
         return self._buffers.array("gradient", rows, columns, dtype=self.dtype)
 
-    def _backward(self, dY):
+    def _backward(self, dY, watches=()):
         """Write the gradients of all parameters, and over the layers' outputs; dY lies in the gradient buffer."""
         first = self.layers[0]
         for layer in reversed(self.layers):
+            for watch in watches:
+                watch(layer, dY)
             dX = None if layer is first else self._gradient_buffer(len(dY), layer.in_features)
             dY = layer.backward(dY, overwrite=True, input_gradient=layer is not first, dX=dX)
 
@@ -300,7 +302,8 @@ class Sequential:
         shuffle : bool, optional
             Take the rows of arrays in a new order each epoch, drawn from the model's seed.
         callbacks : list of nn.Callback, optional
-            Called after each epoch: `EarlyStopping`, `Checkpoint` or one of your own.
+            Called after each epoch, or each step: `EarlyStopping`, `Checkpoint`, `fastact.diagnostics.Monitor` or one
+            of your own.
         resume_from : str or path-like, optional
             A file of a `Checkpoint`. The training it is of goes on up to ``epochs``, counted from its beginning, as if
             it had never stopped; everything else must be given as it was then. (An iterable must begin with the batch
@@ -359,7 +362,7 @@ class Sequential:
         if stored is not None:
             stored.restore(self, callbacks)
             del stored  # which is a second model
-        history = self.history
+        history, batch_calls = self.history, BatchCalls(callbacks)
         total = (epochs - history.epochs) * len(batches)
         with np.errstate(all="ignore"), Progress(total, "fit", bool(progress)) as bar, Whole() as whole_calls:
             for epoch in range(history.epochs + 1, epochs + 1):
@@ -369,9 +372,13 @@ class Sequential:
                 for number, (X_batch, targets_batch, weights) in enumerate(batches, start=1):
                     if number == 1:
                         self._scale_fresh_layers(X_batch)
-                    value, right = self._train_step(X_batch, targets_batch, loss, optimizer, parameters, weights)
+                    watches = batch_calls.begin(self, epoch, number)
+                    value, right = self._train_step(
+                        X_batch, targets_batch, loss, optimizer, parameters, weights, watches
+                    )
                     if not math.isfinite(value):
                         raise self._diverged(f"the loss is {value} at epoch {epoch}, batch {number}")
+                    batch_calls.end(self, epoch, number)
                     means.add(value, right, len(X_batch), weights)
                     bar.update()
                 self._check_parameters(parameters, epoch)
@@ -400,7 +407,7 @@ class Sequential:
                 layer.scale_to_unit_gain(X)
             X = layer.forward(X)
 
-    def _train_step(self, X, targets, loss, optimizer, parameters, weights=None):
+    def _train_step(self, X, targets, loss, optimizer, parameters, weights=None, watches=()):
         """Forward pass, loss, backward pass, step; return the loss and the number of hits before the step."""
         Y = self._forward(X)
         dY = self._gradient_buffer(len(X), self.out_features)
@@ -408,7 +415,7 @@ class Sequential:
         if not math.isfinite(value):
             return value, 0
         right = loss.hits(Y, targets) if loss.metric else 0
-        self._backward(dY)
+        self._backward(dY, watches)
         optimizer.step(parameters)
         return value, right
 
