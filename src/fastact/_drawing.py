@@ -1,0 +1,115 @@
+"""How fastact's figures look: colours that can be read on light and on dark pages, axes, legends, files.
+
+The figures have no background. Their lines have a contrast of 3 or more both to white and to GitHub's dark pages
+(#0d1117), what the Web Content Accessibility Guidelines ask of graphics; their text is a grey of 4.3 to either, which
+is the most there is. Matplotlib is imported when it is used.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from fastact.nn import _checks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TEXT = "#727a83"
+# Blue, vermillion, bluish green and reddish purple of M. Okabe, K. Ito, "Color Universal Design", 2008
+# (https://jfly.uni-koeln.de/color/), the four of their colours with contrast enough to white; in grey the markers tell
+# the lines apart.
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+MARKERS = "os^Dv<>"
+_ACTIVATIONS = {"sigmoid": 1, "tanh": 3, "relu": 0, "leaky_relu": 2}  # a network's colour is its activation's
+_SIZE = (5.0, 3.4)  # inches: 10 points of text are to be read on a telephone's width, too
+
+
+def styles(names: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return colour and marker for a line of each name, those of the activation where a name is one."""
+    own = {name: (COLORS[index], MARKERS[index]) for name, index in _ACTIVATIONS.items() if name in names}
+    pairs = ((COLORS[i % 4], MARKERS[(i + i // 4) % 4 if i < 16 else i % len(MARKERS)]) for i in count())
+    others = (pair for pair in pairs if pair not in own.values())
+    chosen = {name: own[name] if name in own else next(others) for name in names}
+    return {name: {"color": color, "marker": marker} for name, (color, marker) in chosen.items()}
+
+
+def new_axes(rows: int = 1, columns: int = 1, size: tuple[float, float] = _SIZE) -> list[Axes]:
+    """Return the axes of a new figure that pyplot does not know, so that it is freed when it is forgotten.
+
+    ``size`` is that of one axes, in inches.
+    """
+    _checks.extra("matplotlib", "plot")
+    from matplotlib.figure import Figure
+
+    figure = Figure((columns * size[0], rows * size[1]), facecolor="none", layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for ax in axes:
+        ax.set_facecolor("none")
+        ax.spines[:].set_color(TEXT)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.tick_params(which="both", color=TEXT, labelcolor=TEXT)
+        for text in (ax.xaxis.label, ax.yaxis.label, ax.title):
+            text.set_color(TEXT)
+    return axes
+
+
+def one_axes(ax: Axes | None, size: tuple[float, float] = _SIZE) -> Axes:
+    """Return ``ax``, or that of a new figure."""
+    return new_axes(size=size)[0] if ax is None else ax
+
+
+def axes_list(ax: Any, names: Sequence[str]) -> list[Axes] | None:
+    """Return the axes given, one for each of ``names``, or None where none were given."""
+    if ax is None:
+        return None
+    import numpy as np
+
+    axes = list(np.asarray(ax, dtype=object).ravel())
+    if len(axes) != len(names):
+        raise ValueError(f"ax must hold one axes for each of {', '.join(names)}, got {len(axes)}")
+    return axes
+
+
+def finish(ax: Axes, legend: bool = True, **settings: Any) -> Axes:
+    """Give the axes a faint grid and, above them where it covers no line, a legend."""
+    ax.grid(color=text_color(ax), alpha=0.25, linewidth=0.6)
+    ax.set_axisbelow(True)
+    if legend:
+        settings = {"ncols": 4, "columnspacing": 1.2, "handlelength": 1.8, "fontsize": 9, **settings}
+        ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False, borderaxespad=0.2,
+                  labelcolor=text_color(ax), **settings)  # fmt: skip
+    return ax
+
+
+def text_color(ax: Axes) -> Any:
+    """Return the colour of the axes' text: TEXT, or what the user's own axes have."""
+    return ax.xaxis.label.get_color()
+
+
+def whole_numbers(axis: Any, last: int) -> None:
+    """Make the axis count from 1 to ``last``."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axis.axes.set(**{f"{axis.axis_name}lim": (0.5, last + 0.5)})
+
+
+def svg(figure: Figure, name: str, **settings: Any) -> str:
+    """Return the figure as SVG: text as text, no date, and of the same figure and name the same bytes."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    file = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+        FigureCanvasSVG(figure)
+        figure.savefig(file, format="svg", metadata={"Date": None}, **settings)
+    return file.getvalue()
+
+
+def spread(count: int, most: int = 12) -> int:
+    """Return every how many points of ``count`` a line has a marker."""
+    return max(1, -(-count // most))

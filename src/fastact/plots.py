@@ -1,0 +1,359 @@
+"""Figures of what activations do to gradients and of what training did; Matplotlib draws them.
+
+Every function takes ``ax=``, Matplotlib axes to draw on, and returns the axes that it drew on. Without it they are
+those of a new figure, ``ax.figure``, that pyplot knows nothing of: it needs no closing, has no background and can be
+read on light and on dark pages, and in grey. For a window or a notebook's own figure pass axes of
+``pyplot.subplots()``.
+
+Needs Matplotlib: ``pip install "fastact[plot]"``.
+
+Examples
+--------
+>>> from fastact import plots
+>>> sigmoid, tanh, relu, leaky_relu = plots.activations()
+>>> sigmoid.figure.savefig("activations.svg")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+import fastact
+from fastact import _drawing
+from fastact.nn import _checks
+from fastact.nn.layers import DEFAULT_INITIALIZER, Activation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from fastact.diagnostics import Diagnosis, Monitor
+    from fastact.nn import History
+
+__all__ = ["activations", "derivative_map", "gradient_norms", "training_curves", "units"]
+
+ACTIVATIONS: tuple[Activation, ...] = tuple(name for name in DEFAULT_INITIALIZER if name is not None)
+LOG_FROM = 10.0  # a loss that shrinks by more than this factor is drawn on a logarithmic scale
+# the largest |φ′|, at which the colours of a map end
+LARGEST_DERIVATIVE = {"sigmoid": 0.25}
+_REGION = {"alpha": 0.14, "linewidth": 0.0}
+
+
+def activations(
+    names: Sequence[Activation] = ACTIVATIONS,
+    *,
+    negative_slope: float = 0.01,
+    limit: float = 6.0,
+    saturation_threshold: float = 0.05,
+    ax: Any = None,
+) -> list[Axes]:
+    """Draw activations and their derivatives from -``limit`` to ``limit``, a panel each.
+
+    Shaded is where a unit hardly passes a gradient, or not at all: where a sigmoid or tanh is saturated, which is
+    ``φ′(x) < saturation_threshold * max φ′``, and where a ReLU is dead, which is φ′(x) = 0.
+
+    Parameters
+    ----------
+    names : sequence of {"sigmoid", "tanh", "relu", "leaky_relu"}, optional
+    negative_slope : float, optional
+        Slope of leaky_relu for x ≤ 0.
+    limit : float, optional
+        Above 0.
+    saturation_threshold : float, optional
+        From 0 to below 1.
+    ax : matplotlib Axes, or one for each name, optional
+        What to draw on; by default a new figure.
+
+    Returns
+    -------
+    list of matplotlib Axes
+        One for each name, with two lines: φ and φ′.
+
+    Raises
+    ------
+    ImportError
+        Matplotlib is not installed: ``pip install "fastact[plot]"``.
+    TypeError, ValueError
+        An unknown name, none, a number out of its range, more or fewer axes than names.
+
+    Examples
+    --------
+    >>> from fastact import plots
+    >>> (ax,) = plots.activations(["tanh"])
+    >>> [line.get_label() for line in ax.get_lines()]
+    ['φ = tanh', 'φ′']
+    """
+    names = [names] if isinstance(names, str) else list(names)
+    if not names:
+        raise ValueError("names must hold the name of an activation, got none")
+    for name in names:
+        _checks.choose("names", name, dict.fromkeys(ACTIVATIONS))
+    limit = _checks.number("limit", limit, positive=True)
+    threshold = _checks.number("saturation_threshold", saturation_threshold, below=1.0)
+    panels = _drawing.axes_list(ax, names)
+    if panels is None:
+        columns = 1 if len(names) == 1 else 2
+        panels = _drawing.new_axes(-(-len(names) // columns), columns)
+        for spare in panels[len(names) :]:
+            spare.remove()
+    for name, panel in zip(names, panels, strict=False):
+        _draw_activation(name, negative_slope, limit, threshold, panel)
+    return panels[: len(names)]
+
+
+def _draw_activation(name, negative_slope, limit, threshold, ax):
+    slope = (negative_slope,) if name == "leaky_relu" else ()
+    below, above = np.linspace(-limit, 0.0, 601), np.linspace(np.nextafter(0.0, 1.0), limit, 601)
+    x = np.concatenate([below, above])  # 0 twice, once from each side: there ReLU's derivative jumps
+    value, derivative = getattr(fastact, name)(x, *slope), getattr(fastact, f"{name}_derivative")(x, *slope)
+    style = _drawing.styles([name])[name]
+    titles = {"relu": "ReLU", "leaky_relu": f"leaky ReLU, slope {negative_slope:g}"}
+    ax.plot(x, value, color=style["color"], linewidth=2.0, label=f"φ = {titles.get(name, name)}")
+    ax.plot(x, derivative, color=style["color"], linewidth=1.6, linestyle="--", label="φ′")
+    largest = float(np.max(np.abs(derivative)))
+    if name in ("sigmoid", "tanh"):
+        region, label = derivative < threshold * largest, f"saturated, φ′ < {100 * threshold:g} % of max"
+    else:
+        region, label = derivative == 0.0, "dead, φ′ = 0"
+    if region.any():
+        ax.fill_between(x, 0.0, 1.0, where=region, transform=ax.get_xaxis_transform(), label=label,
+                        color=_drawing.text_color(ax), **_REGION)  # fmt: skip
+    ax.set(xlabel="x", ylabel="φ(x) and φ′(x)", xlim=(-limit, limit))
+    _drawing.finish(ax)
+
+
+def gradient_norms(
+    diagnoses: Diagnosis | Mapping[str, Diagnosis],
+    quantity: Literal["activation", "weight"] = "activation",
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the norm of the gradient by layer, on a logarithmic axis: a line that falls to the left vanishes.
+
+    Parameters
+    ----------
+    diagnoses : Diagnosis, or dict of str to Diagnosis
+        What `fastact.diagnostics.diagnose` returned; of a dict each value gets a line.
+    quantity : {"activation", "weight"}, optional
+        Whether ‖∂L/∂Y‖ of the layers' outputs or ‖∂L/∂W‖ of their weights.
+    ax : matplotlib Axes, optional
+        What to draw on; by default a new figure.
+
+    Returns
+    -------
+    matplotlib Axes
+        A norm of 0, which has no place on a logarithmic axis, is a mark on the lower edge.
+
+    Raises
+    ------
+    ImportError
+        Matplotlib is not installed: ``pip install "fastact[plot]"``.
+    ValueError
+        No diagnosis, or an unknown quantity.
+    """
+    names = {
+        "activation": ("activation_gradient_norm", "gradient of the output, ‖∂L/∂Y‖"),
+        "weight": ("weight_gradient_norm", "gradient of the weights, ‖∂L/∂W‖"),
+    }
+    attribute, label = _checks.choose("quantity", quantity, names)
+    by_name = _named("diagnoses", diagnoses)
+    ax = _drawing.one_axes(ax)
+    style = _drawing.styles(by_name)
+    deepest = max(len(diagnosis.layers) for diagnosis in by_name.values())
+    ax.set_yscale("log")
+    for name, diagnosis in by_name.items():
+        norms = np.array([getattr(layer, attribute) for layer in diagnosis.layers], dtype=float)
+        layers = np.arange(1, len(norms) + 1)
+        ax.plot(layers, np.where(norms > 0.0, norms, np.nan), label=name, linewidth=1.6, markersize=5,
+                markevery=_drawing.spread(deepest), **style[name])  # fmt: skip
+        zeros = layers[norms == 0.0]
+        if len(zeros):
+            ax.plot(zeros, np.zeros(len(zeros)), color=style[name]["color"], marker="x", linestyle="", clip_on=False,
+                    transform=ax.get_xaxis_transform(), label="_exactly 0")  # fmt: skip
+    _drawing.whole_numbers(ax.xaxis, deepest)
+    ax.set(xlabel="layer, from the input on", ylabel=label)
+    return _drawing.finish(ax, legend=isinstance(diagnoses, Mapping))
+
+
+def derivative_map(monitor: Monitor, *, ax: Axes | None = None) -> Axes:
+    """Draw the mean of φ′ of each layer with an activation in each epoch as a map, dark where no gradient passes.
+
+    Parameters
+    ----------
+    monitor : Monitor
+        A `fastact.diagnostics.Monitor` that has watched a training.
+    ax : matplotlib Axes, optional
+        What to draw on; by default a new figure.
+
+    Returns
+    -------
+    matplotlib Axes
+        The map, its colours from 0 to the largest φ′ there is (sigmoid 0.25, the others 1); its colour bar is
+        ``ax.figure.axes[-1]``.
+
+    Raises
+    ------
+    ImportError
+        Matplotlib is not installed: ``pip install "fastact[plot]"``.
+    ValueError
+        The monitor has seen no epoch, or no layer with an activation.
+    """
+    layers = _activated(monitor)
+    means = monitor.array("derivative_mean")[:, layers]
+    epochs = len(means)
+    kinds = {monitor.history[0][layer].activation for layer in layers}
+    largest = max(LARGEST_DERIVATIVE.get(kind, 1.0) for kind in kinds)
+    ax = _drawing.one_axes(ax)
+    edges = np.arange(epochs + 1) + 0.5, np.arange(len(layers) + 1) + 0.5
+    image = ax.pcolormesh(*edges, means.T, cmap="cividis", vmin=0.0, vmax=max(largest, float(np.nanmax(means))),
+                          rasterized=means.size > 2000)  # fmt: skip
+    _drawing.whole_numbers(ax.xaxis, epochs)
+    _drawing.whole_numbers(ax.yaxis, len(layers))
+    ax.set(xlabel="epoch", ylabel="hidden layer, from the input on")
+    bar = ax.figure.colorbar(image, ax=ax)
+    color = _drawing.text_color(ax)
+    bar.set_label("mean of φ′", color=color)
+    bar.ax.tick_params(color=color, labelcolor=color)
+    bar.outline.set_visible(False)
+    return ax
+
+
+def units(monitor: Monitor, *, ax: Axes | None = None) -> Axes:
+    """Draw the shares of saturated units, dead units and exact zeros over the epochs.
+
+    Parameters
+    ----------
+    monitor : Monitor
+        A `fastact.diagnostics.Monitor` that has watched a training.
+    ax : matplotlib Axes, optional
+        What to draw on; by default a new figure.
+
+    Returns
+    -------
+    matplotlib Axes
+        A line for each share that the network's activations have, over all units of the hidden layers; the band
+        around it reaches from the layer with the smallest share to the one with the largest.
+
+    Raises
+    ------
+    ImportError
+        Matplotlib is not installed: ``pip install "fastact[plot]"``.
+    ValueError
+        The monitor has seen no epoch, or no layer with an activation.
+    """
+    layers = _activated(monitor)
+    counts = np.array([monitor.history[0][layer].units for layer in layers], dtype=float)
+    ax = _drawing.one_axes(ax)
+    epochs = len(monitor.history)
+    labels = {"saturated": "saturated", "dead": "dead", "zeros": "outputs exactly 0"}
+    for (name, label), style in zip(labels.items(), _drawing.styles(labels).values(), strict=True):
+        shares = monitor.array(name)[:, layers]
+        known = ~np.isnan(shares).all(axis=0)
+        if not known.any():
+            continue
+        shares = 100.0 * shares[:, known]
+        ax.fill_between(range(1, epochs + 1), shares.min(axis=1), shares.max(axis=1), color=style["color"], **_REGION)
+        ax.plot(range(1, epochs + 1), np.average(shares, axis=1, weights=counts[known]), label=label, linewidth=1.6,
+                markersize=5, markevery=_drawing.spread(epochs), **style)  # fmt: skip
+    _drawing.whole_numbers(ax.xaxis, epochs)
+    ax.set(xlabel="epoch", ylabel="share in %, all hidden layers", ylim=(-3.0, 103.0))
+    return _drawing.finish(ax)
+
+
+def training_curves(
+    histories: History | Mapping[str, History], metric: str = "loss", *, ax: Axes | None = None
+) -> Axes:
+    """Draw what trainings measured over their epochs, several in one picture.
+
+    Parameters
+    ----------
+    histories : History, or dict of str to History
+        What `fastact.nn.Sequential.fit` returned; of a dict each value gets a colour and a marker.
+    metric : str, optional
+        "loss", "accuracy" or another name of the histories. Where a history has it for validation data too ("val_" and
+        the name), that is a dashed line.
+    ax : matplotlib Axes, optional
+        What to draw on; by default a new figure.
+
+    Returns
+    -------
+    matplotlib Axes
+        Its vertical axis is logarithmic where a loss spans more than a factor of 10.
+
+    Raises
+    ------
+    ImportError
+        Matplotlib is not installed: ``pip install "fastact[plot]"``.
+    ValueError
+        No history, one without a finished epoch, or one without the metric.
+
+    Examples
+    --------
+    >>> from fastact import nn, plots
+    >>> ax = plots.training_curves({"tanh": nn.History(loss=[2.5, 0.2]), "relu": nn.History(loss=[2.5, 0.1])})
+    >>> ax.get_yscale(), [line.get_label() for line in ax.get_lines()]
+    ('log', ['tanh', 'relu'])
+    """
+    several = not _is_history(histories)
+    by_name = _named("histories", histories) if several else {"training": histories}
+    for name, history in by_name.items():
+        if not history.epochs:
+            raise ValueError(f"there is nothing to plot: the history{f' of {name}' * several} has no finished epoch")
+        if metric not in history:
+            raise ValueError(f"metric must be one of {', '.join(map(repr, history))}; got {metric!r}")
+    ax = _drawing.one_axes(ax)
+    style = _drawing.styles(by_name)
+    longest = max(history.epochs for history in by_name.values())
+    drawn = []
+    for name, history in by_name.items():
+        for key, line in ((metric, "-"), (f"val_{metric}", "--")):
+            if key in history:
+                label = name if line == "-" else "_validation" if several else "validation"
+                ax.plot(range(1, history.epochs + 1), history[key], line, label=label, linewidth=1.6, markersize=4.5,
+                        markevery=_drawing.spread(longest), **style[name])  # fmt: skip
+                drawn += history[key]
+    finite = [value for value in drawn if math.isfinite(value)]
+    if metric == "loss" and finite and min(finite) > 0.0 and max(finite) > LOG_FROM * min(finite):
+        from matplotlib.ticker import LogLocator
+
+        ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter("")
+    _drawing.whole_numbers(ax.xaxis, longest)
+    ax.set(xlabel="epoch", ylabel=metric)
+    handles, _ = ax.get_legend_handles_labels()
+    if several and any(f"val_{metric}" in history for history in by_name.values()):
+        from matplotlib.lines import Line2D
+
+        handles.append(Line2D([], [], color=_drawing.text_color(ax), linestyle="--", label="validation"))
+    return _drawing.finish(ax, handles=handles, ncols=3 if len(handles) > 4 else 4)
+
+
+def _is_history(value):
+    """A History is a dict itself, of lists."""
+    from fastact.nn import History
+
+    return isinstance(value, History)
+
+
+def _named(argument, values):
+    """Return ``values`` as a dict: a single one goes by no name."""
+    named = dict(values) if isinstance(values, Mapping) else {"": values}
+    if not named:
+        raise ValueError(f"{argument} must hold at least one value to draw, got none")
+    return named
+
+
+def _activated(monitor) -> NDArray[np.intp]:
+    """Return the places of the layers that have an activation."""
+    if not monitor.history:
+        raise ValueError("there is nothing to plot: the monitor has seen no finished epoch")
+    layers = [place for place, layer in enumerate(monitor.history[0]) if layer.activation is not None]
+    if not layers:
+        raise ValueError("there is nothing to plot: no layer of the network has an activation")
+    return np.array(layers)
