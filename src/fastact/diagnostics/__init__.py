@@ -1,0 +1,6 @@
+"""See why a network does not learn: vanishing gradients, saturation, dead units, as numbers and in words."""
+
+from fastact.diagnostics.findings import Finding
+from fastact.diagnostics.measures import Diagnosis, LayerMeasures
+
+__all__ = ["Diagnosis", "Finding", "LayerMeasures"]
