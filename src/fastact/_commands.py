@@ -1,6 +1,8 @@
 """What the commands of the command line share: their error, and the types of their options."""
 
 import argparse
+import contextlib
+import math
 
 
 class CommandError(Exception):
@@ -29,3 +31,38 @@ def integer(least, most=None):
         return value
 
     return parse
+
+
+def real(above=-math.inf, below=math.inf, least_allowed=False):
+    """Return a type for ``add_argument``: finite numbers above ``above`` (or equal, if allowed) and below ``below``."""
+
+    def parse(text):
+        try:
+            value = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
+        if not math.isfinite(value):
+            raise argparse.ArgumentTypeError(f"must be finite, got {text}")
+        if not (above < value < below or (least_allowed and value == above)):
+            least = f"at least {above:g}" if least_allowed else f"above {above:g}"
+            limit = f" and below {below:g}" if math.isfinite(below) else ""
+            raise argparse.ArgumentTypeError(f"must be {least}{limit}, got {text}")
+        return value
+
+    return parse
+
+
+@contextlib.contextmanager
+def one_thread():
+    """Hold fastact and, where threadpoolctl is installed, NumPy's BLAS to one thread each: a BLAS that waits for a
+    processor that another program uses makes products of small matrices ten times slower."""
+    import fastact
+
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        blas = contextlib.nullcontext()
+    else:
+        blas = threadpool_limits(1, user_api="blas")
+    with fastact.num_threads(1), blas:
+        yield

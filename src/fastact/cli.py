@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import fastact
-from fastact import benchmarks, demo
+from fastact import benchmarks, demo, report
 from fastact._commands import CommandError
 
 EXIT_STATUS = """\
@@ -58,6 +58,12 @@ COMMANDS = {
         benchmarks.DESCRIPTION,
         benchmarks.add_arguments,
         benchmarks.run,
+    ),
+    "report": _Command(
+        "train with each activation on your data, and write a page about it",
+        report.DESCRIPTION,
+        report.add_arguments,
+        report.run,
     ),
 }
 

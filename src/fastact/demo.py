@@ -1,6 +1,5 @@
 """``python -m fastact demo``: one deep network, four activations, real data."""
 
-import contextlib
 import itertools
 import statistics
 import time
@@ -10,7 +9,7 @@ import numpy as np
 
 import fastact
 from fastact import nn, runtime
-from fastact._commands import CommandError, integer
+from fastact._commands import CommandError, integer, one_thread
 from fastact.nn.progress import Progress
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu")
@@ -63,7 +62,7 @@ def run(arguments):
     start = time.perf_counter()
     with (
         np.errstate(all="ignore"),
-        _one_thread(),
+        one_thread(),
         Progress(len(ACTIVATIONS) * epochs + rounds, "demo") as bar,
     ):
         try:
@@ -87,16 +86,6 @@ def run(arguments):
         f"Times are medians of {rounds} rounds of {STEPS_IN_A_ROUND} steps, fastact and NumPy in turn. "
         f"All of it took {time.perf_counter() - start:.1f} s."
     )
-
-
-@contextlib.contextmanager
-def _one_thread():
-    """Hold fastact and NumPy's BLAS to one thread each: equal for both, and a BLAS that waits for a processor that
-    another program uses makes products this small ten times slower."""
-    import threadpoolctl  # scikit-learn requires it
-
-    with fastact.num_threads(1), threadpoolctl.threadpool_limits(1, user_api="blas"):
-        yield
 
 
 def _digits():

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 import fastact
 from fastact import _drawing
+from fastact.diagnostics.measures import LARGEST_SLOPE
 from fastact.nn import _checks
 from fastact.nn.layers import DEFAULT_INITIALIZER, Activation
 
@@ -38,8 +39,6 @@ __all__ = ["activations", "derivative_map", "gradient_norms", "training_curves",
 
 ACTIVATIONS: tuple[Activation, ...] = tuple(name for name in DEFAULT_INITIALIZER if name is not None)
 LOG_FROM = 10.0  # a loss that shrinks by more than this factor is drawn on a logarithmic scale
-# the largest |φ′|, at which the colours of a map end
-LARGEST_DERIVATIVE = {"sigmoid": 0.25}
 _REGION = {"alpha": 0.14, "linewidth": 0.0}
 
 
@@ -114,9 +113,8 @@ def _draw_activation(name, negative_slope, limit, threshold, ax):
     titles = {"relu": "ReLU", "leaky_relu": f"leaky ReLU, slope {negative_slope:g}"}
     ax.plot(x, value, color=style["color"], linewidth=2.0, label=f"φ = {titles.get(name, name)}")
     ax.plot(x, derivative, color=style["color"], linewidth=1.6, linestyle="--", label="φ′")
-    largest = float(np.max(np.abs(derivative)))
-    if name in ("sigmoid", "tanh"):
-        region, label = derivative < threshold * largest, f"saturated, φ′ < {100 * threshold:g} % of max"
+    if name in LARGEST_SLOPE:
+        region, label = derivative < threshold * LARGEST_SLOPE[name], f"saturated, φ′ < {100 * threshold:g} % of max"
     else:
         region, label = derivative == 0.0, "dead, φ′ = 0"
     if region.any():
@@ -206,7 +204,7 @@ def derivative_map(monitor: Monitor, *, ax: Axes | None = None) -> Axes:
     means = monitor.array("derivative_mean")[:, layers]
     epochs = len(means)
     kinds = {monitor.history[0][layer].activation for layer in layers}
-    largest = max(LARGEST_DERIVATIVE.get(kind, 1.0) for kind in kinds)
+    largest = max(LARGEST_SLOPE.get(kind, 1.0) for kind in kinds)
     ax = _drawing.one_axes(ax)
     edges = np.arange(epochs + 1) + 0.5, np.arange(len(layers) + 1) + 0.5
     image = ax.pcolormesh(*edges, means.T, cmap="cividis", vmin=0.0, vmax=max(largest, float(np.nanmax(means))),
@@ -253,7 +251,7 @@ def units(monitor: Monitor, *, ax: Axes | None = None) -> Axes:
     for (name, label), style in zip(labels.items(), _drawing.styles(labels).values(), strict=True):
         shares = monitor.array(name)[:, layers]
         known = ~np.isnan(shares).all(axis=0)
-        if not known.any():
+        if not known.any() or (name == "zeros" and not (shares > 0.0).any()):
             continue
         shares = 100.0 * shares[:, known]
         ax.fill_between(range(1, epochs + 1), shares.min(axis=1), shares.max(axis=1), color=style["color"], **_REGION)
