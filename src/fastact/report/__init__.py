@@ -32,8 +32,9 @@ network and holds findings, plots, tables and the settings that reproduce it; th
 with all numbers. Progress goes to standard error, the findings to standard output, too.
 
 The features of a CSV file (a line of names, then numbers) are all columns but the target and those of --drop. In an
-NPZ file they are all other arrays. A target of strings, or of up to {datasets.MOST_INTEGER_CLASSES} distinct integers, is
-taken for classes. Every fifth row is put aside for validation. Features are scaled to mean 0 and variance 1.
+NPZ file they are all other arrays. A target of strings, or of up to {datasets.MOST_INTEGER_CLASSES} distinct
+integers, is taken for classes. Every fifth row is put aside for validation. Features are scaled to mean 0 and
+variance 1.
 
 Needs Matplotlib, and for the digits scikit-learn: pip install "fastact[plot,demo]".
 """

@@ -125,9 +125,7 @@ def _scaled(columns, training, names):
         mean, deviation = columns[training].mean(axis=0), columns[training].std(axis=0)
         scaled = (columns - mean) / np.where(deviation > 0.0, deviation, 1.0)
     for place in np.flatnonzero(~(np.abs(scaled) < 1e30).all(axis=0)):
-        raise UsageError(
-            f"column {names[place]!r} has numbers too large to be scaled, up to {columns[:, place].max():g}"
-        )
+        raise UsageError(f"column {names[place]!r} has numbers too large to be scaled, up to {columns[:, place].max()}")
     return scaled.astype(np.float32)
 
 
@@ -194,9 +192,7 @@ def _number(text, where):
     try:
         float(text)
     except ValueError:
-        raise UsageError(
-            f"{where}: {_shown(text)} is not a number; features must be (leave columns out with --drop)"
-        ) from None
+        raise UsageError(f"{where}: {_shown(text)} is not a number (--drop leaves columns out)") from None
 
 
 def _missing(text):
@@ -249,9 +245,7 @@ def _read_npz(path, target, drop):
     columns, features = [], []
     for name, numbers in arrays.items():
         if numbers.dtype.kind not in "fiub":
-            raise UsageError(
-                f"{path.name}: array {name!r} must hold numbers, got {numbers.dtype} (--drop leaves it out)"
-            )
+            raise UsageError(f"{path.name}: array {name!r} is of {numbers.dtype}, no numbers (--drop leaves it out)")
         if numbers.ndim == 0 or len(numbers) != len(values):
             shape = f"has shape {numbers.shape}, {target!r} {len(values)} rows"
             raise UsageError(f"{path.name}: array {name!r} {shape} (--drop leaves it out)")

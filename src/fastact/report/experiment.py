@@ -68,7 +68,7 @@ class Run:
         return hidden[0].activation_gradient_norm / last if last > 0.0 else math.nan
 
     def share(self, name: str) -> float:
-        """Share of hidden units ("dead") or of their outputs ("saturated", "zeros") after training, NaN if undefined."""
+        """Share of hidden units ("dead") or their outputs ("saturated", "zeros") after training; NaN if undefined."""
         *hidden, _ = self.after.layers
         return float(np.mean([getattr(layer, name) for layer in hidden]))
 

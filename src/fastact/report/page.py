@@ -72,14 +72,14 @@ def html(document: dict[str, Any], data: Dataset, runs: Sequence[Run], figures: 
     task = f"{len(data.classes)} classes" if data.classes else "a regression"
     introduction = (
         f"{len(data.X):,} rows of {data.name} with {len(data.features):,} features; the target {data.target} makes it "
-        f"{task} ({data.reason}). Networks of {settings['depth']} hidden layers of {settings['width']} units, alike but "
-        f"for their activation, were trained on {found['training_rows']:,} of the rows for {settings['epochs']} epochs; "
-        f"the other {found['validation_rows']:,} rows tell what they have learnt."
+        f"{task} ({data.reason}). Networks of {settings['depth']} hidden layers of {settings['width']} units, alike "
+        f"but for their activation, were trained on {found['training_rows']:,} of the rows for {settings['epochs']} "
+        f"epochs; the other {found['validation_rows']:,} rows tell what they have learnt."
     )
     explanation = (
-        "Gradient, first / last: the norm of the gradient at the output of the first hidden layer over that of the last "
-        "one, before training. Saturated: outputs where φ′ is below 5 % of its largest value. Dead: units active for no "
-        "training row. Zeros: outputs that are 0 exactly. The last three over all hidden layers, after training."
+        "Gradient, first / last: the norm of the gradient at the output of the first hidden layer over that of the "
+        "last one, before training. Saturated: outputs where φ′ is below 5 % of its largest value. Dead: units active "
+        "for no training row. Zeros: outputs that are 0 exactly. The last three over all hidden layers, after training."
     )
     values = {
         "title": escape(f"What activations do: {data.name}"),
