@@ -79,7 +79,14 @@ def finish(ax: Axes, legend: bool = True, **settings: Any) -> Axes:
     ax.grid(color=text_color(ax), alpha=0.25, linewidth=0.6)
     ax.set_axisbelow(True)
     if legend:
-        settings = {"ncols": 4, "columnspacing": 1.2, "handlelength": 1.8, "fontsize": 9, **settings}
+        settings = {
+            "ncols": 4,
+            "columnspacing": 1.0,
+            "handlelength": 1.7,
+            "handletextpad": 0.5,
+            "fontsize": 9,
+            **settings,
+        }
         ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False, borderaxespad=0.2,
                   labelcolor=text_color(ax), **settings)  # fmt: skip
     return ax
@@ -90,12 +97,12 @@ def text_color(ax: Axes) -> Any:
     return ax.xaxis.label.get_color()
 
 
-def whole_numbers(axis: Any, last: int) -> None:
-    """Make the axis count from 1 to ``last``."""
+def whole_numbers(axis: Any, first: int, last: int) -> None:
+    """Make the axis count from ``first`` to ``last``."""
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axis.axes.set(**{f"{axis.axis_name}lim": (0.5, last + 0.5)})
+    axis.axes.set(**{f"{axis.axis_name}lim": (first - 0.5, last + 0.5)})
 
 
 def svg(figure: Figure, name: str, **settings: Any) -> str:

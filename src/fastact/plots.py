@@ -106,7 +106,7 @@ def activations(
 
 def _draw_activation(name, negative_slope, limit, threshold, ax):
     slope = (negative_slope,) if name == "leaky_relu" else ()
-    below, above = np.linspace(-limit, 0.0, 601), np.linspace(np.nextafter(0.0, 1.0), limit, 601)
+    below, above = np.linspace(-limit, 0.0, 301), np.linspace(np.nextafter(0.0, 1.0), limit, 301)
     x = np.concatenate([below, above])  # 0 twice, once from each side: there ReLU's derivative jumps
     value, derivative = getattr(fastact, name)(x, *slope), getattr(fastact, f"{name}_derivative")(x, *slope)
     style = _drawing.styles([name])[name]
@@ -117,9 +117,9 @@ def _draw_activation(name, negative_slope, limit, threshold, ax):
         region, label = derivative < threshold * LARGEST_SLOPE[name], f"saturated, φ′ < {100 * threshold:g} % of max"
     else:
         region, label = derivative == 0.0, "dead, φ′ = 0"
-    if region.any():
-        ax.fill_between(x, 0.0, 1.0, where=region, transform=ax.get_xaxis_transform(), label=label,
-                        color=_drawing.text_color(ax), **_REGION)  # fmt: skip
+    for start, stop in np.flatnonzero(np.diff(region, prepend=False, append=False)).reshape(-1, 2):
+        ax.axvspan(x[start], x[stop - 1], label=label, color=_drawing.text_color(ax), **_REGION)
+        label = f"_{label}"  # one line of the legend is enough
     ax.set(xlabel="x", ylabel="φ(x) and φ′(x)", xlim=(-limit, limit))
     _drawing.finish(ax)
 
@@ -161,19 +161,19 @@ def gradient_norms(
     by_name = _named("diagnoses", diagnoses)
     ax = _drawing.one_axes(ax)
     style = _drawing.styles(by_name)
-    deepest = max(len(diagnosis.layers) for diagnosis in by_name.values())
+    last = max(diagnosis.layers[-1].index for diagnosis in by_name.values())
     ax.set_yscale("log")
     for name, diagnosis in by_name.items():
         norms = np.array([getattr(layer, attribute) for layer in diagnosis.layers], dtype=float)
-        layers = np.arange(1, len(norms) + 1)
+        layers = np.array([layer.index for layer in diagnosis.layers])
         ax.plot(layers, np.where(norms > 0.0, norms, np.nan), label=name, linewidth=1.6, markersize=5,
-                markevery=_drawing.spread(deepest), **style[name])  # fmt: skip
+                markevery=_drawing.spread(last + 1), **style[name])  # fmt: skip
         zeros = layers[norms == 0.0]
         if len(zeros):
             ax.plot(zeros, np.zeros(len(zeros)), color=style[name]["color"], marker="x", linestyle="", clip_on=False,
                     transform=ax.get_xaxis_transform(), label="_exactly 0")  # fmt: skip
-    _drawing.whole_numbers(ax.xaxis, deepest)
-    ax.set(xlabel="layer, from the input on", ylabel=label)
+    _drawing.whole_numbers(ax.xaxis, 0, last)
+    ax.set(xlabel="layer (0 is at the input)", ylabel=label)
     return _drawing.finish(ax, legend=isinstance(diagnoses, Mapping))
 
 
@@ -206,12 +206,13 @@ def derivative_map(monitor: Monitor, *, ax: Axes | None = None) -> Axes:
     kinds = {monitor.history[0][layer].activation for layer in layers}
     largest = max(LARGEST_SLOPE.get(kind, 1.0) for kind in kinds)
     ax = _drawing.one_axes(ax)
-    edges = np.arange(epochs + 1) + 0.5, np.arange(len(layers) + 1) + 0.5
-    image = ax.pcolormesh(*edges, means.T, cmap="cividis", vmin=0.0, vmax=max(largest, float(np.nanmax(means))),
-                          rasterized=means.size > 2000)  # fmt: skip
-    _drawing.whole_numbers(ax.xaxis, epochs)
-    _drawing.whole_numbers(ax.yaxis, len(layers))
-    ax.set(xlabel="epoch", ylabel="hidden layer, from the input on")
+    image = ax.imshow(
+        means.T, cmap="cividis", vmin=0.0, vmax=max(largest, float(np.nanmax(means))), origin="lower", aspect="auto",
+        interpolation="none", extent=(0.5, epochs + 0.5, layers[0] - 0.5, layers[-1] + 0.5),
+    )  # fmt: skip
+    _drawing.whole_numbers(ax.xaxis, 1, epochs)
+    _drawing.whole_numbers(ax.yaxis, layers[0], layers[-1])
+    ax.set(xlabel="epoch", ylabel="layer (0 is at the input)")
     bar = ax.figure.colorbar(image, ax=ax)
     color = _drawing.text_color(ax)
     bar.set_label("mean of φ′", color=color)
@@ -257,7 +258,7 @@ def units(monitor: Monitor, *, ax: Axes | None = None) -> Axes:
         ax.fill_between(range(1, epochs + 1), shares.min(axis=1), shares.max(axis=1), color=style["color"], **_REGION)
         ax.plot(range(1, epochs + 1), np.average(shares, axis=1, weights=counts[known]), label=label, linewidth=1.6,
                 markersize=5, markevery=_drawing.spread(epochs), **style)  # fmt: skip
-    _drawing.whole_numbers(ax.xaxis, epochs)
+    _drawing.whole_numbers(ax.xaxis, 1, epochs)
     ax.set(xlabel="epoch", ylabel="share in %, all hidden layers", ylim=(-3.0, 103.0))
     return _drawing.finish(ax)
 
@@ -319,17 +320,17 @@ def training_curves(
         from matplotlib.ticker import LogLocator
 
         ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if max(finite) < 100.0 * min(finite) else (1.0,)))
         ax.yaxis.set_major_formatter("{x:g}")
         ax.yaxis.set_minor_formatter("")
-    _drawing.whole_numbers(ax.xaxis, longest)
+    _drawing.whole_numbers(ax.xaxis, 1, longest)
     ax.set(xlabel="epoch", ylabel=metric)
     handles, _ = ax.get_legend_handles_labels()
     if several and any(f"val_{metric}" in history for history in by_name.values()):
         from matplotlib.lines import Line2D
 
         handles.append(Line2D([], [], color=_drawing.text_color(ax), linestyle="--", label="validation"))
-    return _drawing.finish(ax, handles=handles, ncols=3 if len(handles) > 4 else 4)
+    return _drawing.finish(ax, handles=handles, ncols=5)
 
 
 def _is_history(value):

@@ -18,6 +18,9 @@ from fastact.nn.progress import Progress
 from fastact.report.data import Dataset, Split
 
 
+SMALL_SHARE = 0.0005  # what is less is 0.0 %
+
+
 @dataclass(frozen=True)
 class Settings:
     """What is the same for all activations."""
@@ -144,7 +147,7 @@ def summary(data: Dataset, split: Split, runs: Sequence[Run]) -> list[str]:
     if others:
         scores = ", ".join(f"{run.activation} {score_text(data, run.score)}" for run in others)
         lines.append(f"Hardly better than guessing after {runs[0].history.epochs} epochs: {scores} ({chance}).")
-    ratios = ", ".join(f"{run.activation} {run.gradient_ratio:.1e}" for run in runs)
+    ratios = ", ".join(f"{run.activation} {run.gradient_ratio:.2g}" for run in runs)
     lines.append(
         "Gradient at the first hidden layer's output over that at the last one's, before training (1 is what keeps "
         f"every layer learning): {ratios}."
@@ -155,7 +158,7 @@ def summary(data: Dataset, split: Split, runs: Sequence[Run]) -> list[str]:
         ("zeros", "hidden outputs exactly 0 after training"),
     ):
         shares = [(run.activation, run.share(name)) for run in finished]
-        shares = [f"{activation} {percent(share)}" for activation, share in shares if share > 0.0]
+        shares = [f"{activation} {percent(share)}" for activation, share in shares if share >= SMALL_SHARE]
         if shares:
             lines.append(f"Share of {words}: {', '.join(shares)}.")
     return lines

@@ -108,7 +108,12 @@ def _spelt(settings):
 
 
 def _list(lines):
-    return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
+    return "<ul>" + "".join(f"<li>{_unbroken(escape(line))}</li>" for line in lines) + "</ul>"
+
+
+def _unbroken(text):
+    """Keep lines from ending within a number: before its per cent sign, or behind the minus of its exponent."""
+    return re.sub(r"(?<=\de)-(?=\d)", "\u2011", re.sub(r"(?<=\d) %", "\u00a0%", text))
 
 
 def _summary_table(data, runs):
@@ -119,7 +124,7 @@ def _summary_table(data, runs):
     for run in runs:
         losses = [f"{run.history[name][-1]:.4g}" if name in run.history else "–" for name in ("loss", "val_loss")]
         shares = [percent(run.share(name)) for name in ("saturated", "dead", "zeros")]
-        rows.append([run.activation, *losses, score_text(data, run.score), f"{run.gradient_ratio:.1e}", *shares])
+        rows.append([run.activation, *losses, score_text(data, run.score), f"{run.gradient_ratio:.2g}", *shares])
     cells = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
     return (
         f"<table><thead><tr>{''.join(f'<th>{escape(cell)}</th>' for cell in head)}</tr></thead>"
