@@ -2,5 +2,6 @@
 
 from fastact.diagnostics.findings import Finding
 from fastact.diagnostics.measures import Diagnosis, LayerMeasures
+from fastact.diagnostics.models import diagnose
 
-__all__ = ["Diagnosis", "Finding", "LayerMeasures"]
+__all__ = ["Diagnosis", "Finding", "LayerMeasures", "diagnose"]

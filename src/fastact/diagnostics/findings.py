@@ -1,13 +1,41 @@
-"""What the numbers of a diagnosis say, in words: each finding with the number it rests on and what would help."""
+"""What the numbers of a diagnosis say, in words: each finding with the number it rests on and what would help.
+
+The limits are named here. They are set so that networks that learn well give no finding; they tell a factor of a
+thousand from a factor of one, not good from better.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fastact.diagnostics.measures import Diagnosis
+    from fastact.diagnostics.measures import Diagnosis, LayerMeasures
+
+# A gradient at a layer's output below this share of the one at the last layer's has vanished; above the inverse it has
+# exploded. Training lives with a factor of ten or a hundred between layers; of a thousand the optimiser's one learning
+# rate cannot serve both ends.
+VANISHED = 1e-3
+
+# Half of all (row, unit) saturated: the layer passes on what the other half has left.
+SATURATED = 0.5
+
+# Half of a ReLU's units dead. A tenth or a quarter is common in networks of ReLUs that learn, some of it from the start.
+DEAD = 0.5
+ROWS_FOR_DEAD = 50  # on fewer rows a unit may be off by chance
+
+# ‖ΔW‖ / ‖W‖ of a step. About 1e-3 is the rule of thumb (Bottou; Bengio 2012, section 3.1.1, of the learning rate). The
+# limits leave room for small steps at the end of a training and Adam's large ones at its start.
+SMALL_UPDATE, LARGE_UPDATE = 1e-6, 0.2
+
+# Activation -> what to put in its place where it makes the gradient vanish or dies
+INSTEAD = {
+    "sigmoid": "relu, leaky_relu or tanh (whose derivative reaches 1, not 0.25)",
+    "tanh": "relu or leaky_relu (whose derivative is 1 wherever the unit is active)",
+    "relu": "leaky_relu (whose derivative is never 0)",
+}
 
 
 @dataclass(frozen=True)
@@ -21,6 +49,7 @@ class Finding:
     kind : str
         "vanishing", "exploding", "saturated", "dead", "small_update", "large_update", "not_finite" or "healthy".
     text : str
+        A sentence or two: what is the case, the number, why, and what would help.
     value : float
         The number that it rests on.
     """
@@ -31,10 +60,205 @@ class Finding:
     value: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as a dictionary."""
-        return dataclasses.asdict(self)
+        """Return it as a dictionary for JSON: an infinity or NaN, which it has not got, is None."""
+        return dataclasses.asdict(self) | {"value": self.value if math.isfinite(self.value) else None}
 
 
 def find(diagnosis: Diagnosis) -> list[Finding]:
-    """Return what the numbers say."""
-    return []
+    """Return what the numbers say, the gravest first; a single finding "healthy" where that is nothing."""
+    rules = (_not_finite, _dead, _vanishing, _exploding, _saturated, _small_update, _large_update)
+    findings = [finding for rule in rules if (finding := rule(diagnosis)) is not None]
+    return findings or [_healthy(diagnosis)]
+
+
+def _reach(diagnosis: Diagnosis) -> list[tuple[LayerMeasures, float]]:
+    """Return each layer with its gradient's norm over the last layer's: what is left of the gradient there."""
+    known = [layer for layer in diagnosis.layers if math.isfinite(layer.activation_gradient_norm)]
+    last = known[-1].activation_gradient_norm if known else 0.0
+    return [(layer, layer.activation_gradient_norm / last) for layer in known] if last > 0.0 else []
+
+
+def _not_finite(diagnosis):
+    bad = [
+        layer
+        for layer in diagnosis.layers
+        if math.isinf(layer.weight_gradient_norm)
+        or math.isinf(layer.activation_gradient_norm)
+        or (layer.activation_gradient_norm != layer.activation_gradient_norm and not _ok(diagnosis.loss))
+    ]
+    if not bad and _ok(diagnosis.loss):
+        return None
+    return Finding(
+        bad[-1].index if bad else None,
+        "not_finite",
+        f"The loss is {diagnosis.loss}{_and_gradients(bad)}: the numbers have left the range of the floats. A lower "
+        "learning rate, gradient clipping, scaled inputs or smaller initial weights (unit_gain, he, glorot) would help.",
+        math.nan if diagnosis.loss is None else diagnosis.loss,
+    )
+
+
+def _and_gradients(bad):
+    return f" and the gradients of {_names(bad)} are not finite" if bad else ""
+
+
+def _ok(loss):
+    return loss is None or math.isfinite(loss)
+
+
+def _dead(diagnosis):
+    """Units of a ReLU that are off for every row. Those of a leaky ReLU still learn, and are no finding."""
+    if diagnosis.rows < ROWS_FOR_DEAD:
+        return None
+    bad = [layer for layer in diagnosis.layers if layer.activation == "relu" and layer.dead >= DEAD]
+    if not bad:
+        return None
+    worst = max(bad, key=lambda layer: layer.dead)
+    count = round(worst.dead * worst.units)
+    every = "" if worst.dead < 1.0 else " No gradient passes: the layers below do not learn either."
+    return Finding(
+        worst.index,
+        "dead",
+        f"{_names(bad)} {_have(bad)} dead units: in {worst.name} {count} of {worst.units} ({worst.dead:.0%}) are off for "
+        f"each of the {diagnosis.rows:,} rows, so that their weights get no gradient.{every} A lower learning rate, "
+        f"init='he_uniform' with biases of 0, inputs of mean 0, or {INSTEAD['relu']} would help.",
+        worst.dead,
+    )
+
+
+def _vanishing(diagnosis):
+    reach = _reach(diagnosis)
+    bad = [(layer, share) for layer, share in reach if share < VANISHED]
+    if not bad:
+        return None
+    worst, share = min(bad, key=lambda pair: pair[1])
+    top = reach[-1][0]
+    starved = [layer for layer, _ in bad]
+    passing = [layer for layer in diagnosis.layers if worst.index < layer.index <= top.index]
+    why, help_ = _cause(passing)
+    return Finding(
+        worst.index,
+        "vanishing",
+        f"The gradient vanishes: {_names(starved)} starve{'s' * (len(starved) == 1)}. Of the gradient at {top.name}, "
+        f"{share:.1e} is left at {worst.name}. {why} {help_}",
+        share,
+    )
+
+
+def _cause(layers):
+    """Return why the gradient shrinks in these layers, and what would help."""
+    layers = [layer for layer in layers if layer.gradient_factor < 1.0] or layers
+    least = min(layers, key=lambda layer: layer.gradient_factor if layer.gradient_factor >= 0.0 else math.inf)
+    factors = f"{least.name} passes on a factor of {least.gradient_factor:.2g}"
+    if least.dead == 1.0 and least.activation == "relu":
+        return f"{factors}, because all its units are dead.", f"It needs its units back: {INSTEAD['relu']} would help."
+    if least.saturated >= SATURATED:
+        return (
+            f"{factors}: {least.saturated:.0%} of its units' values are saturated.",
+            "Smaller weights (init='unit_gain' or 'glorot_uniform'), inputs of mean 0 and variance 1, or "
+            f"{INSTEAD[least.activation]} would help.",
+        )
+    if least.derivative_mean < 0.5 and least.activation in INSTEAD:
+        return (
+            f"{factors}: {least.activation}'s derivative is {least.derivative_mean:.2g} there in the mean, and the weights "
+            "do not make up for it.",
+            f"init='unit_gain' (weights that do) or {INSTEAD[least.activation]} would help.",
+        )
+    return (
+        f"{factors}: the weights are too small, for the derivative is {least.derivative_mean:.2g} in the mean.",
+        "Larger initial weights would help: init='unit_gain', or 'he_uniform' for relu and 'glorot_uniform' for tanh.",
+    )
+
+
+def _exploding(diagnosis):
+    bad = [(layer, share) for layer, share in _reach(diagnosis) if share > 1.0 / VANISHED]
+    if not bad:
+        return None
+    worst, share = max(bad, key=lambda pair: pair[1])
+    above = [layer for layer in diagnosis.layers if layer.index > worst.index]
+    largest = max(above, key=lambda layer: layer.gradient_factor if layer.gradient_factor >= 0.0 else -math.inf)
+    return Finding(
+        worst.index,
+        "exploding",
+        f"The gradient explodes: at {worst.name} it is {share:.1e} times that at {diagnosis.layers[-1].name}; "
+        f"{largest.name} multiplies it by {largest.gradient_factor:.3g}. Smaller initial weights (init='unit_gain', "
+        "'he_uniform' for relu, 'glorot_uniform' for the others), gradient clipping or a lower learning rate would help.",
+        share,
+    )
+
+
+def _saturated(diagnosis):
+    """Saturated layers. An output that a cross-entropy of its own follows may be as sure as it likes."""
+    layers = diagnosis.layers if diagnosis.loss_name == "mse" else diagnosis.layers[:-1]
+    bad = [layer for layer in layers if layer.saturated >= SATURATED]
+    if not bad:
+        return None
+    worst = max(bad, key=lambda layer: layer.saturated)
+    first = " (the first layer: see that X has mean 0 and variance 1)" if worst.index == 0 else ""
+    return Finding(
+        worst.index,
+        "saturated",
+        f"{_names(bad)} {_are(bad)} saturated: in {worst.name}{first} for {worst.saturated:.0%} of the values "
+        f"{worst.activation}'s derivative is next to nothing, and {worst.derivative_mean:.2g} in the mean of all. Scaled "
+        "inputs, smaller initial weights (init='unit_gain'), weight decay or a lower learning rate would help.",
+        worst.saturated,
+    )
+
+
+def _small_update(diagnosis):
+    bad = [layer for layer in diagnosis.layers if layer.update_ratio < SMALL_UPDATE]
+    if not bad:
+        return None
+    worst = min(bad, key=lambda layer: layer.update_ratio)
+    return Finding(
+        worst.index,
+        "small_update",
+        f"{_names(bad)} hardly move{'s' * (len(bad) == 1)}: a step changes the weights of {worst.name} by "
+        f"{worst.update_ratio:.1e} of their size, where about 1e-3 is usual. If the loss still ought to fall, a higher "
+        "learning rate would help, or an optimiser with a rate for each weight (Adam).",
+        worst.update_ratio,
+    )
+
+
+def _large_update(diagnosis):
+    bad = [layer for layer in diagnosis.layers if layer.update_ratio > LARGE_UPDATE]
+    if not bad:
+        return None
+    worst = max(bad, key=lambda layer: layer.update_ratio)
+    return Finding(
+        worst.index,
+        "large_update",
+        f"The steps are too large: one changes the weights of {worst.name} by {worst.update_ratio:.0%} of their size, "
+        "where about 0.1 % is usual. A lower learning rate or gradient clipping would help.",
+        worst.update_ratio,
+    )
+
+
+def _healthy(diagnosis):
+    reach = [share for _, share in _reach(diagnosis)]
+    if not reach:
+        return Finding(None, "healthy", "Nothing to say: the loss has no gradient on these data (it may be 0).", 0.0)
+    return Finding(
+        None,
+        "healthy",
+        f"Nothing to say: healthy. The gradient at every layer's output is between {min(reach):.2g} and {max(reach):.2g} "
+        "times that at the last layer's, and no layer is mostly dead or saturated.",
+        min(reach),
+    )
+
+
+def _names(layers):
+    """Return the names of layers: one, two, or the first and the last of more."""
+    names = [layer.name for layer in layers]
+    if len(names) < 3:
+        return " and ".join(names)
+    indices = [layer.index for layer in layers]
+    whole = indices == list(range(indices[0], indices[-1] + 1))
+    return f"{names[0]} to {names[-1]}" if whole else ", ".join(names[:-1]) + f" and {names[-1]}"
+
+
+def _have(layers):
+    return "has" if len(layers) == 1 else "have"
+
+
+def _are(layers):
+    return "is" if len(layers) == 1 else "are"

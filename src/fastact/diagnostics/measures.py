@@ -48,8 +48,8 @@ class LayerMeasures:
         over all units, so the factors of successive layers multiply to the factor of them all, and a W with
         orthonormal columns has the factor 1 whatever the two widths are; `nn.unit_gain` makes it 1.
     saturated : float
-        Share of all (row, unit) with φ′(Z) below ``saturation_threshold`` times its largest value, for sigmoid and tanh.
-        The others do not saturate: see ``dead`` and ``zeros``.
+        Share of all (row, unit) with φ′(Z) below ``saturation_threshold`` times its largest value, for sigmoid and
+        tanh. The others do not saturate: see ``dead`` and ``zeros``.
     dead : float
         Share of units with Z ≤ 0 for every row, for relu and leaky_relu. A dead unit of a ReLU has no gradient, one of
         a leaky ReLU has its slope times a gradient.
@@ -66,7 +66,7 @@ class LayerMeasures:
     weight_gradient_norm: float = math.nan
     activation_gradient_norm: float = math.nan
     derivative_mean: float = math.nan
-    derivative_quantiles: tuple[float, float, float, float, float] = (math.nan,) * 5  # type: ignore[assignment]
+    derivative_quantiles: tuple[float, ...] = (math.nan,) * 5
     gradient_factor: float = math.nan
     saturated: float = math.nan
     dead: float = math.nan
@@ -173,13 +173,8 @@ def _number(value, form):
 def _columns(layer):
     """Return a layer's numbers as a row of a data frame: a column for each of the five quantiles."""
     row = dataclasses.asdict(layer)
-    quantiles = row.pop("derivative_quantiles")
-    return row | {
-        f"derivative_{name}": value
-        for name, value in zip(
-            ("least", "lower_quartile", "median", "upper_quartile", "largest"), quantiles, strict=True
-        )
-    }
+    names = [f"derivative_{name}" for name in ("least", "lower_quartile", "median", "upper_quartile", "largest")]
+    return row | dict(zip(names, row.pop("derivative_quantiles"), strict=True))
 
 
 def _for_json(value):
@@ -227,8 +222,9 @@ class LayerTotals:
         self._elements += Y.size
         self._zeros += Y.size - int(np.count_nonzero(Y))
         if active is not None:
-            now = active.any(axis=0)
-            self.ever_active = now if self.ever_active is None else self.ever_active | now
+            if self.ever_active is None:
+                self.ever_active = np.zeros(self.units, np.bool_)
+            self.ever_active |= active.any(axis=0)
         if slopes is not None:
             self._slope_sum += float(slopes.sum())
             if self.activation in LARGEST_SLOPE:
@@ -264,7 +260,7 @@ class LayerTotals:
             weight_gradient_norm,
             math.sqrt(squares / (self._batches or 1) if mean else squares),
             slope_mean,
-            quantiles,  # type: ignore[arg-type]
+            quantiles,
             math.sqrt(self._input_squares / squares) if squares > 0.0 else math.nan,
             self._saturated / self._elements if self.activation in LARGEST_SLOPE else math.nan,
             math.nan if self.ever_active is None else 1.0 - float(self.ever_active.mean()),

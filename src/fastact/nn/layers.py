@@ -369,6 +369,18 @@ class Dense:
         signed = self._Z if self._keeps_Z else self._Y
         return None if signed is None else signed > 0
 
+    def slopes(self) -> Floats | None:
+        """Return for the last `forward`, in a new array of the shape of Y, φ′(Z), as `backward` multiplies by it.
+
+        For the identity, and before the first `forward`, the answer is None.
+        """
+        if self._keeps_Z:
+            return None if self._Z is None else self.derivative(self._Z)
+        if self._Y is None or self._backward_pass is None:
+            return None
+        slopes: Floats = getattr(fastact, self._backward_pass)(np.ones_like(self._Y), self._Y, *self._slope)
+        return slopes
+
     def _check_operand(self, argument, array, columns):
         if not isinstance(array, np.ndarray):
             raise TypeError(f"{argument} must be an ndarray of dtype {self.dtype}, got {type(array).__name__}")

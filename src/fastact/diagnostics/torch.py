@@ -1,0 +1,291 @@
+"""The measures of a torch.nn.Module: of the four activations in it, as modules or as functions.
+
+A `TorchFunctionMode` sees every call of torch's functions that the forward pass makes, with its arguments. No module is
+hooked; tensors get hooks that live as long as the pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import fastact
+from fastact.diagnostics.measures import KEPT_SLOPES, Diagnosis, LayerTotals, square_sum
+from fastact.diagnostics.sequential import default_loss
+from fastact.nn import _checks
+from fastact.nn._types import Floats
+
+if TYPE_CHECKING:
+    import torch
+
+# Name of a function or method of torch, without the underscore of those in place -> activation
+ACTIVATIONS = {
+    "sigmoid": "sigmoid",
+    "special_expit": "sigmoid",
+    "tanh": "tanh",
+    "relu": "relu",
+    "leaky_relu": "leaky_relu",
+}
+
+# Functions that stand between a weight and the next weight, of which no more than the name is told
+OTHERS = {"gelu", "silu", "elu", "selu", "celu", "mish", "softplus", "softsign", "relu6", "hardtanh", "hardswish",
+          "hardsigmoid", "prelu", "rrelu", "logsigmoid", "threshold"}  # fmt: skip
+
+# name of a product with a weight as its second argument, and of those where any argument may be it
+CONVOLUTIONS = {f"conv{transposed}{n}d" for transposed in ("", "_transpose") for n in (1, 2, 3)}
+PRODUCTS = {"matmul", "mm", "addmm"}
+
+
+def is_module(model: object) -> bool:
+    """Return whether a model is a torch.nn.Module; torch is not imported for it."""
+    return any(c.__module__ == "torch.nn.modules.module" and c.__name__ == "Module" for c in type(model).__mro__)
+
+
+@dataclass
+class _Layer:
+    """What one batch has shown of a layer: a product with a weight, an activation, or both."""
+
+    name: str
+    weight: torch.Tensor | None
+    channels_first: bool
+    Y: Floats
+    activation: str | None = None
+    slopes: Floats | None = None
+    active: NDArray[np.bool_] | None = None
+    hook: Any = None  # of the output
+    output_squares: float = math.nan
+    input_squares: float = math.nan
+
+
+def _recorder(names):
+    """Return a TorchFunctionMode with a list ``layers``, which the calls made under it fill.
+
+    ``names`` are those of the parameters, by id.
+    """
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class Recorder(TorchFunctionMode):
+        def __init__(self):
+            super().__init__()
+            self.layers = []
+
+        def __torch_function__(self, function, types, arguments=(), keywords=None):
+            keywords = keywords or {}
+            name = getattr(function, "__name__", "").strip("_")
+            Z = (
+                _array(_argument(arguments, keywords, 0, "input")) if name in ACTIVATIONS else None
+            )  # Y may overwrite it
+            Y = function(*arguments, **keywords)
+            if name in ACTIVATIONS:
+                slope = (_argument(arguments, keywords, 1, "negative_slope", 0.01),) if "leaky" in name else ()
+                self._add_activation(ACTIVATIONS[name], Z, slope, Y)
+            elif name in OTHERS:
+                self._attach(name, Y, alone=False)
+            elif name == "linear" or name in CONVOLUTIONS or name in PRODUCTS:
+                self._add_product(name, arguments, keywords, Y)
+            return Y
+
+        def _add_product(self, name, arguments, keywords, Y):
+            X, weight = _argument(arguments, keywords, 0, "input"), _argument(arguments, keywords, 1, "weight")
+            if name in PRODUCTS:
+                tensors = [value for value in (*arguments, *keywords.values()) if isinstance(value, torch.Tensor)]
+                weight = next((t for t in tensors if isinstance(t, torch.nn.Parameter) and t.ndim > 1), None)
+                if weight is None:  # a product of two activations, in an attention say
+                    return
+                X = next(t for t in reversed(tensors) if t is not weight)
+            label = names.get(id(weight), f"{name} {len(self.layers)}")
+            channels_first = name in CONVOLUTIONS
+            layer = _Layer(label, weight, channels_first, _rows(_array(Y), channels_first))
+            self._watch(layer, "input_squares", X)
+            layer.hook = self._watch(layer, "output_squares", Y)
+            self.layers.append(layer)
+
+        def _add_activation(self, activation, Z, slope, Y):
+            layer = self._attach(activation, Y)
+            Z = _rows(Z, layer.channels_first)
+            layer.slopes = getattr(fastact, f"{activation}_derivative")(Z, *slope)
+            layer.active = Z > 0 if activation in ("relu", "leaky_relu") else None
+
+        def _attach(self, activation, Y, alone=True):
+            """Return the last layer, with the activation and Y, if they can belong to it.
+
+            Else they make a layer without weights, if they may stand alone.
+            """
+            layer = self.layers[-1] if self.layers else None
+            channels_first = Y.ndim > 3 if layer is None else layer.channels_first
+            outputs = _rows(_array(Y), channels_first)
+            if layer is None or layer.activation is not None or layer.Y.shape != outputs.shape:
+                if not alone:
+                    return None
+                layer = _Layer(f"{activation} {len(self.layers)}", None, channels_first, outputs)
+                self.layers.append(layer)
+            elif layer.hook is not None:
+                layer.hook.remove()
+            layer.activation, layer.Y = activation, outputs
+            layer.hook = self._watch(layer, "output_squares", Y)
+            return layer
+
+        @staticmethod
+        def _watch(layer, name, tensor):
+            """Have the sum of squares of a tensor's gradient written into a layer's record, once it is known."""
+            if not tensor.requires_grad:
+                return None
+            return tensor.register_hook(lambda gradient: setattr(layer, name, square_sum(_array(gradient))))
+
+    return Recorder()
+
+
+def _argument(arguments, keywords, index, name, default=None):
+    return arguments[index] if len(arguments) > index else keywords.get(name, default)
+
+
+def _array(tensor):
+    """Return a tensor's numbers as an array of float32 or float64, its own."""
+    import torch
+
+    dtype = torch.float64 if tensor.dtype == torch.float64 else torch.float32
+    return tensor.detach().to("cpu", dtype, copy=True).contiguous().numpy()
+
+
+def _rows(array, channels_first):
+    """Return an array as (rows, units): every place of an image, or of a sequence, is a row."""
+    if channels_first and array.ndim > 2:
+        array = np.moveaxis(array, 1, -1)
+    return np.ascontiguousarray(array.reshape(-1, array.shape[-1] if array.ndim > 1 else 1))
+
+
+@contextmanager
+def _unchanged(model) -> Iterator[None]:
+    """Evaluation mode in the block; behind it modes, buffers and random numbers are what they were."""
+    import torch
+
+    modes = [(module, module.training) for module in model.modules()]
+    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+    devices = {tensor.device.index for tensor in model.parameters() if tensor.device.type == "cuda"}
+    try:
+        with torch.random.fork_rng(devices=[index for index in devices if index is not None]), torch.enable_grad():
+            model.eval()
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        with torch.no_grad():
+            for buffer, value in buffers:
+                if not torch.equal(buffer, value):
+                    buffer.copy_(value)
+
+
+def measure_module(
+    model: Any,
+    X: Any,
+    y: Any,
+    loss: str | Callable[..., Any] | None,
+    batch_size: int,
+    saturation_threshold: float,
+) -> Diagnosis:
+    """Return the diagnosis of a torch.nn.Module, which is not changed."""
+    import torch
+
+    X, y = _tensors(model, X, y)
+    parameters = {id(parameter): parameter for parameter in model.parameters()}
+    names = {id(parameter): name.removesuffix(".weight") for name, parameter in model.named_parameters()}
+    rows, value = len(X), 0.0
+    totals: list[LayerTotals] = []
+    gradients: list[Any] = []
+    with _unchanged(model), np.errstate(all="ignore"):
+        for start in range(0, rows, batch_size):
+            X_batch = X[start : start + batch_size].detach().clone()
+            X_batch.requires_grad_(X_batch.is_floating_point())
+            share = len(X_batch) / rows  # the loss is the mean over all rows
+            with _recorder(names) as recorder:
+                output = model(X_batch)
+            if not isinstance(output, torch.Tensor):
+                raise TypeError(f"model must return one tensor, got {type(output).__name__}")
+            loss_name, batch_loss = _loss(loss, output, y[start : start + batch_size], y)
+            layers = recorder.layers
+            if not layers:
+                raise ValueError(
+                    "model must have a layer to be seen: a linear or convolutional one, or sigmoid, tanh, relu or "
+                    f"leaky_relu as a module or function of torch, got {type(model).__name__}"
+                )
+            weights = {id(layer.weight): layer.weight for layer in layers if layer.weight is not None}
+            wanted = [t for t in (weights | parameters).values() if t.requires_grad]
+            wanted += [X_batch] if X_batch.requires_grad else []
+            if not batch_loss.requires_grad:
+                raise ValueError("model must have a parameter that requires a gradient, but its loss depends on none")
+            found = torch.autograd.grad(share * batch_loss, wanted, allow_unused=True)
+            of_tensor = {id(tensor): gradient for tensor, gradient in zip(wanted, found, strict=True)}
+            value += share * float(batch_loss.detach())
+            if not totals:
+                for index, layer in enumerate(layers):
+                    step = math.ceil(layer.Y.size * rows / len(X_batch) / KEPT_SLOPES)
+                    units = layer.Y.shape[1]
+                    totals.append(
+                        LayerTotals(index, layer.name, layer.activation, units, saturation_threshold, step=max(1, step))
+                    )
+                gradients = [math.nan] * len(layers)
+            if [layer.name for layer in layers] != [total.name for total in totals]:
+                raise ValueError("model must make the same calls for every batch, but its layers depend on the data")
+            for index, (layer, total) in enumerate(zip(layers, totals, strict=True)):
+                total.add_units(layer.Y, layer.slopes, layer.active)
+                total.add_gradients(layer.output_squares, layer.input_squares)
+                gradient = of_tensor.get(id(layer.weight))
+                if gradient is not None:
+                    before = 0.0 if start == 0 else gradients[index]
+                    gradients[index] = before + _array(gradient).astype(np.float64)
+    measured = [
+        total.result(math.sqrt(square_sum(gradient)) if isinstance(gradient, np.ndarray) else math.nan)
+        for total, gradient in zip(totals, gradients, strict=True)
+    ]
+    return Diagnosis(measured, rows, value, loss_name)
+
+
+def _tensors(model, X, y):
+    """Return X and y as tensors on the model's device, X of its type where it is not of indices."""
+    import torch
+
+    first = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(0))
+    X, y = (array if isinstance(array, torch.Tensor) else torch.as_tensor(np.asarray(array)) for array in (X, y))
+    X, y = X.detach().to(first.device), y.detach().to(first.device)
+    indices = any(isinstance(module, torch.nn.Embedding | torch.nn.EmbeddingBag) for module in model.modules())
+    if X.is_floating_point() or not indices:
+        X = X.to(first.dtype)
+    y = y.to(first.dtype) if y.is_floating_point() else y.long()
+    if X.ndim == 0 or len(X) == 0:
+        raise ValueError(f"X must have at least one row, got shape {tuple(X.shape)}")
+    if y.ndim == 0 or len(y) != len(X):
+        raise ValueError(f"y must have one entry for each of the {len(X)} rows of X, got shape {tuple(y.shape)}")
+    return X, y
+
+
+def _loss(loss, output, y, whole_y):
+    """Return the name of a loss and its value for a batch, a tensor of one number."""
+    import torch
+
+    if callable(loss):
+        value = loss(output, y)
+        name = getattr(loss, "__name__", type(loss).__name__)
+        if not isinstance(value, torch.Tensor) or value.numel() != 1:
+            raise TypeError(f"loss must return a tensor of one number, the mean over the rows, got {value!r}")
+        return name, value.reshape(())
+    functions = {
+        "softmax_cross_entropy": torch.nn.functional.cross_entropy,
+        "binary_cross_entropy": torch.nn.functional.binary_cross_entropy_with_logits,
+        "mse": torch.nn.functional.mse_loss,
+    }
+    name = loss or default_loss(whole_y.cpu().numpy(), output.shape[1] if output.ndim > 1 else 1)
+    function = _checks.choose("loss", name, functions)
+    if name != "softmax_cross_entropy" or y.is_floating_point() or y.shape == output.shape:
+        y = y.to(output.dtype)
+    if name != "softmax_cross_entropy":
+        if y.numel() != output.numel():  # or it would be broadcast
+            raise ValueError(f"y must have the shape of the outputs, {tuple(output.shape)}, got {tuple(y.shape)}")
+        y = y.reshape(output.shape)
+    return name, function(output, y)
