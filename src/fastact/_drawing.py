@@ -111,7 +111,8 @@ def svg(figure: Figure, name: str, **settings: Any) -> str:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     file = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+    settings_of_svg = {"svg.hashsalt": name, "svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans", "Verdana"]}
+    with mpl.rc_context(settings_of_svg):
         FigureCanvasSVG(figure)
         figure.savefig(file, format="svg", metadata={"Date": None}, **settings)
     return file.getvalue()

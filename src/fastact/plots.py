@@ -106,7 +106,7 @@ def activations(
 
 def _draw_activation(name, negative_slope, limit, threshold, ax):
     slope = (negative_slope,) if name == "leaky_relu" else ()
-    below, above = np.linspace(-limit, 0.0, 301), np.linspace(np.nextafter(0.0, 1.0), limit, 301)
+    below, above = np.linspace(-limit, 0.0, 151), np.linspace(np.nextafter(0.0, 1.0), limit, 151)
     x = np.concatenate([below, above])  # 0 twice, once from each side: there ReLU's derivative jumps
     value, derivative = getattr(fastact, name)(x, *slope), getattr(fastact, f"{name}_derivative")(x, *slope)
     style = _drawing.styles([name])[name]
