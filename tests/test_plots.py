@@ -1,4 +1,4 @@
-"""fastact.plots: what lies in the axes is what was computed or measured, to be read in grey, on light and dark pages."""
+"""fastact.plots: what lies in the axes is what was computed or measured, and can be read on light and dark pages."""
 
 import gc
 import subprocess
@@ -192,7 +192,7 @@ def test_axes_of_the_user(trained):
     ax = Figure().subplots()
     ax.xaxis.label.set_color("#ff0000")
     plots.training_curves(nn.History(loss=[1.0, 0.5]), ax=ax)
-    assert ax.get_legend().get_texts()[0].get_color() == "#ff0000"
+    assert tuple(ax.get_legend().get_texts()[0].get_color()) == (1.0, 0.0, 0.0, 1.0)
 
 
 def test_no_figure_is_kept():

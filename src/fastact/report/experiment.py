@@ -17,7 +17,6 @@ from fastact.nn.layers import Activation
 from fastact.nn.progress import Progress
 from fastact.report.data import Dataset, Split
 
-
 SMALL_SHARE = 0.0005  # what is less is 0.0 %
 
 
