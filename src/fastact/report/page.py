@@ -11,6 +11,7 @@ from string import Template
 from typing import Any, NamedTuple
 
 from fastact import _drawing, plots
+from fastact.nn.progress import Progress
 from fastact.report.data import Dataset
 from fastact.report.experiment import Run, Settings, percent, score_text
 
@@ -27,12 +28,15 @@ class Figure(NamedTuple):
 
 def draw(runs: Sequence[Run], settings: Settings, data: Dataset, folder: Path) -> list[Figure]:
     """Draw all plots, write them into ``folder`` as SVG and PNG, and return them."""
-    figures = []
-    for section, stem, ax, caption in _plots(runs, settings, data):
-        text = _drawing.svg(ax.figure, stem)
-        (folder / f"{stem}.svg").write_text(text, encoding="utf-8")
-        ax.figure.savefig(folder / f"{stem}.png", dpi=PNG_DPI)
-        figures.append(Figure(section, text, caption))
+    figures, drawn = [], list(_plots(runs, settings, data))
+    with Progress(len(drawn), "plots") as bar:
+        for section, stem, ax, caption in drawn:
+            text = _drawing.svg(ax.figure, stem)
+            (folder / f"{stem}.svg").write_text(text, encoding="utf-8")
+            ax.figure.set_layout_engine("none")  # the SVG's layout will do, and making one is most of the work
+            ax.figure.savefig(folder / f"{stem}.png", dpi=PNG_DPI)
+            figures.append(Figure(section, text, caption))
+            bar.update()
     return figures
 
 
