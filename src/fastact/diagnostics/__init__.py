@@ -3,5 +3,6 @@
 from fastact.diagnostics.findings import Finding
 from fastact.diagnostics.measures import Diagnosis, LayerMeasures
 from fastact.diagnostics.models import diagnose
+from fastact.diagnostics.monitor import Monitor
 
-__all__ = ["Diagnosis", "Finding", "LayerMeasures", "diagnose"]
+__all__ = ["Diagnosis", "Finding", "LayerMeasures", "Monitor", "diagnose"]

@@ -1,7 +1,7 @@
 """What the numbers of a diagnosis say, in words: each finding with the number it rests on and what would help.
 
 The limits are named here. They are set so that networks that learn well give no finding; they tell a factor of a
-thousand from a factor of one, not good from better.
+hundred from a factor of one, not good from better.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ if TYPE_CHECKING:
     from fastact.diagnostics.measures import Diagnosis, LayerMeasures
 
 # A gradient at a layer's output below this share of the one at the last layer's has vanished; above the inverse it has
-# exploded. Training lives with a factor of ten or a hundred between layers; of a thousand the optimiser's one learning
-# rate cannot serve both ends.
-VANISHED = 1e-3
+# exploded. Training lives with a factor of ten between layers; one of a hundred no learning rate suits at both ends.
+VANISHED = 1e-2
 
 # Half of all (row, unit) saturated: the layer passes on what the other half has left.
 SATURATED = 0.5
 
-# Half of a ReLU's units dead. A tenth or a quarter is common in networks of ReLUs that learn, some of it from the start.
+# Half of a ReLU's units dead. A tenth or a quarter is common in networks that learn, much of it from the start.
 DEAD = 0.5
 ROWS_FOR_DEAD = 50  # on fewer rows a unit may be off by chance
 
@@ -92,7 +91,7 @@ def _not_finite(diagnosis):
         bad[-1].index if bad else None,
         "not_finite",
         f"The loss is {diagnosis.loss}{_and_gradients(bad)}: the numbers have left the range of the floats. A lower "
-        "learning rate, gradient clipping, scaled inputs or smaller initial weights (unit_gain, he, glorot) would help.",
+        "learning rate, gradient clipping, scaled inputs or smaller initial weights (init='unit_gain') would help.",
         math.nan if diagnosis.loss is None else diagnosis.loss,
     )
 
@@ -118,9 +117,9 @@ def _dead(diagnosis):
     return Finding(
         worst.index,
         "dead",
-        f"{_names(bad)} {_have(bad)} dead units: in {worst.name} {count} of {worst.units} ({worst.dead:.0%}) are off for "
-        f"each of the {diagnosis.rows:,} rows, so that their weights get no gradient.{every} A lower learning rate, "
-        f"init='he_uniform' with biases of 0, inputs of mean 0, or {INSTEAD['relu']} would help.",
+        f"{_names(bad)} {_have(bad)} dead units: in {worst.name} {count} of {worst.units} ({worst.dead:.0%}) are off "
+        f"for each of the {diagnosis.rows:,} rows, so that their weights get no gradient.{every} A lower "
+        f"learning rate, init='he_uniform' with biases of 0, inputs of mean 0, or {INSTEAD['relu']} would help.",
         worst.dead,
     )
 
@@ -159,8 +158,8 @@ def _cause(layers):
         )
     if least.derivative_mean < 0.5 and least.activation in INSTEAD:
         return (
-            f"{factors}: {least.activation}'s derivative is {least.derivative_mean:.2g} there in the mean, and the weights "
-            "do not make up for it.",
+            f"{factors}: {least.activation}'s derivative is {least.derivative_mean:.2g} there in the mean, and the "
+            "weights do not make up for it.",
             f"init='unit_gain' (weights that do) or {INSTEAD[least.activation]} would help.",
         )
     return (
@@ -181,7 +180,7 @@ def _exploding(diagnosis):
         "exploding",
         f"The gradient explodes: at {worst.name} it is {share:.1e} times that at {diagnosis.layers[-1].name}; "
         f"{largest.name} multiplies it by {largest.gradient_factor:.3g}. Smaller initial weights (init='unit_gain', "
-        "'he_uniform' for relu, 'glorot_uniform' for the others), gradient clipping or a lower learning rate would help.",
+        "'he_uniform' for relu, 'glorot_uniform' for the rest), gradient clipping or a lower learning rate would help.",
         share,
     )
 
@@ -198,8 +197,8 @@ def _saturated(diagnosis):
         worst.index,
         "saturated",
         f"{_names(bad)} {_are(bad)} saturated: in {worst.name}{first} for {worst.saturated:.0%} of the values "
-        f"{worst.activation}'s derivative is next to nothing, and {worst.derivative_mean:.2g} in the mean of all. Scaled "
-        "inputs, smaller initial weights (init='unit_gain'), weight decay or a lower learning rate would help.",
+        f"{worst.activation}'s derivative is next to nothing, and {worst.derivative_mean:.2g} in the mean of all. "
+        "Scaled inputs, smaller initial weights (init='unit_gain'), weight decay or a lower learning rate would help.",
         worst.saturated,
     )
 
@@ -240,8 +239,8 @@ def _healthy(diagnosis):
     return Finding(
         None,
         "healthy",
-        f"Nothing to say: healthy. The gradient at every layer's output is between {min(reach):.2g} and {max(reach):.2g} "
-        "times that at the last layer's, and no layer is mostly dead or saturated.",
+        "Nothing to say: healthy. The gradient at every layer's output is between "
+        f"{min(reach):.2g} and {max(reach):.2g} times that at the last layer's; no layer is mostly dead or saturated.",
         min(reach),
     )
 

@@ -137,7 +137,7 @@ class Diagnosis:
             pandas is not installed.
         """
         pandas = _checks.extra("pandas", "pandas")
-        return pandas.DataFrame([_columns(layer) for layer in self.layers]).set_index("index")
+        return pandas.DataFrame([columns(layer) for layer in self.layers]).set_index("index")
 
     def __str__(self) -> str:
         loss = "" if self.loss is None else f", loss {self.loss:.4g}" + f" ({self.loss_name})" * bool(self.loss_name)
@@ -170,7 +170,7 @@ def _number(value, form):
     return "-" if math.isnan(value) else format(value, form)
 
 
-def _columns(layer):
+def columns(layer):
     """Return a layer's numbers as a row of a data frame: a column for each of the five quantiles."""
     row = dataclasses.asdict(layer)
     names = [f"derivative_{name}" for name in ("least", "lower_quartile", "median", "upper_quartile", "largest")]
@@ -246,6 +246,7 @@ class LayerTotals:
     ) -> LayerMeasures:
         """Return the measures; ``mean`` makes the gradient's norm a root mean square over the batches."""
         known = self.activation is None or bool(self._kept)
+        quantiles: tuple[float, ...]
         slope_mean, quantiles = (1.0, (1.0,) * 5) if known else (math.nan, (math.nan,) * 5)
         if self._kept:
             slope_mean = self._slope_sum / self._elements

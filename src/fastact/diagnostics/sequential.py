@@ -55,6 +55,7 @@ def measure(
             value += share * loss.value_and_gradient(Y, targets, dY, buffers)
             dY *= share * gradient_factor
             for layer, total, gradient in zip(model.layers[::-1], totals[::-1], gradients[::-1], strict=True):
+                assert layer.output is not None  # a forward pass has been made
                 total.add_units(
                     Y=layer.output, slopes=layer.slopes() if layer.activation else None, active=layer.active()
                 )

@@ -1,5 +1,6 @@
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fastact.nn._types import Floats
@@ -15,6 +16,7 @@ def backward_bias(
 ) -> None: ...
 def softmax_cross_entropy(Y: Floats, labels: NDArray[Any], dY: Floats, share: Floats | float) -> float: ...
 def hits(Y: Floats, labels: NDArray[Any]) -> int: ...
+def mark_active(Z: Floats, seen: NDArray[np.bool_]) -> None: ...
 def sgd(
     w: Floats,
     g: Floats,

@@ -213,6 +213,37 @@ def hits(cnp.ndarray Y not None, cnp.ndarray labels not None):
     return isa.fused_f64.hits(<const double *> data(Y), <const Py_ssize_t *> data(labels), rows, columns)
 
 
+cdef void run_mark_active(
+        int typenum, const void *Z, cnp.npy_bool *seen, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    cdef fastact_fpenv caller = fastact_fp_enter()
+    cdef Py_ssize_t i, j
+    if typenum == cnp.NPY_FLOAT:
+        for i in range(rows):
+            for j in range(columns):
+                seen[j] |= (<const float *> Z)[i * columns + j] > 0
+    else:
+        for i in range(rows):
+            for j in range(columns):
+                seen[j] |= (<const double *> Z)[i * columns + j] > 0
+    fastact_fp_leave(caller)
+
+
+def mark_active(cnp.ndarray Z not None, cnp.ndarray seen not None):
+    """Set seen[j], of a boolean array, for every column j of Z with an element above 0."""
+    cdef int typenum = cnp.PyArray_TYPE(Z)
+    cdef Py_ssize_t rows = rows_of(Z), columns = cnp.PyArray_DIM(Z, 1)
+    check("Z", Z, typenum, rows * columns)
+    if not is_plain(seen, cnp.NPY_BOOL) or cnp.PyArray_SIZE(seen) != columns or not cnp.PyArray_ISWRITEABLE(seen):
+        raise ValueError(f"seen must be a plain boolean array of {columns} elements")
+    cdef const void *Z_data = data(Z)
+    cdef cnp.npy_bool *seen_data = <cnp.npy_bool *> data(seen)
+    if rows * columns < LONG:
+        run_mark_active(typenum, Z_data, seen_data, rows, columns)
+    else:
+        with nogil:
+            run_mark_active(typenum, Z_data, seen_data, rows, columns)
+
+
 cdef void run_update(
         int which, int typenum, const fastact_update_settings *settings, void *w, const void *g, void *slot_1,
         void *slot_2, Py_ssize_t n) noexcept nogil:

@@ -1,10 +1,10 @@
-"""What `Sequential.fit` calls after each epoch: stopping early, checkpoints, and what users write themselves."""
+"""What `Sequential.fit` calls after steps and epochs: stopping early, checkpoints, and what users write themselves."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +17,9 @@ from fastact.nn.losses import Loss
 
 if TYPE_CHECKING:
     import fastact.nn  # of which this module is a part
+
+
+Watch = Callable[["fastact.nn.Dense", Floats], None]
 
 
 class Callback:
@@ -41,6 +44,17 @@ class Callback:
 
     def on_fit_begin(self, model: fastact.nn.Sequential) -> None:
         """Called before the first epoch, once all arguments have been checked."""
+
+    def on_batch_begin(self, model: fastact.nn.Sequential, epoch: int, batch: int) -> Watch | None:
+        """Called before each step of training, epoch and batch counted from 1.
+
+        Where it returns a function, that is called in the step's backward pass with each layer and ∂L/∂Y of its
+        output, from the last layer to the first. ∂L/∂Y lies in a buffer: read it at once, and do not change it.
+        """
+        return None
+
+    def on_batch_end(self, model: fastact.nn.Sequential, epoch: int, batch: int) -> None:
+        """Called after each step; each layer's ``input``, ``output``, ``dW`` and ``db`` are those of the step."""
 
     def on_epoch_end(self, model: fastact.nn.Sequential, epoch: int, history: History) -> None:
         """Called after each epoch (counted from 1), whose numbers are the last ones of ``history``."""
@@ -245,6 +259,27 @@ class Checkpoint(_Monitor):
     def __repr__(self):
         best = f", save_best_only=True, monitor={self.monitor!r}" if self.save_best_only else ""
         return f"Checkpoint({self.path!r}, every_epochs={self.every_epochs}{best})"
+
+
+class BatchCalls:
+    """The calls that callbacks want for every batch; those that override neither method cost nothing."""
+
+    def __init__(self, callbacks: Iterable[Callback]) -> None:
+        callbacks = list(callbacks)
+        self._begin = [c.on_batch_begin for c in callbacks if _overrides(c, "on_batch_begin")]
+        self._end = [c.on_batch_end for c in callbacks if _overrides(c, "on_batch_end")]
+
+    def begin(self, model: fastact.nn.Sequential, epoch: int, batch: int) -> list[Watch]:
+        """Return the functions that want to see the gradients of this step."""
+        return [watch for call in self._begin if (watch := call(model, epoch, batch)) is not None]
+
+    def end(self, model: fastact.nn.Sequential, epoch: int, batch: int) -> None:
+        for call in self._end:
+            call(model, epoch, batch)
+
+
+def _overrides(callback, name):
+    return getattr(getattr(callback, name), "__func__", None) is not getattr(Callback, name)
 
 
 def prepared(callbacks: Iterable[Callback], loss: Loss, validated: bool) -> list[Callback]:

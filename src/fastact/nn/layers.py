@@ -364,10 +364,23 @@ class Dense:
         Only relu and leaky_relu have an inactive side; for the other activations, and before the first `forward`, the
         answer is None.
         """
+        signed = self._signed()
+        return None if signed is None else signed > 0
+
+    def mark_active(self, seen: NDArray[np.bool_]) -> None:
+        """Set ``seen[j]`` for every unit j that the last `forward` found active for some row; see `active`.
+
+        Called after every batch, this tells at the end which units are dead on all the data.
+        """
+        signed = self._signed()
+        if signed is not None:
+            _fused.mark_active(signed, seen)
+
+    def _signed(self):
+        """Return the array of the last `forward` whose signs are those of Z; None where there is none."""
         if self.activation not in ("relu", "leaky_relu"):
             return None
-        signed = self._Z if self._keeps_Z else self._Y
-        return None if signed is None else signed > 0
+        return self._Z if self._keeps_Z else self._Y
 
     def slopes(self) -> Floats | None:
         """Return for the last `forward`, in a new array of the shape of Y, φ′(Z), as `backward` multiplies by it.

@@ -16,7 +16,7 @@ from fastact.nn._buffers import Buffers
 from fastact.nn._interrupts import Whole
 from fastact.nn._types import Floats, Integer
 from fastact.nn.batches import Means, RowReader
-from fastact.nn.callbacks import Callback, prepared
+from fastact.nn.callbacks import BatchCalls, Callback, prepared
 from fastact.nn.data import NAMES, Data, DataBatches, DataReader
 from fastact.nn.history import History
 from fastact.nn.layers import Dense, Parameter
@@ -178,9 +178,11 @@ class Sequential:
             X = layer.forward(X)
         return X
 
-    def _backward(self, dY, overwrite_dY=False, input_gradient=True):
+    def _backward(self, dY, overwrite_dY=False, input_gradient=True, watches=()):
         first = self.layers[0]
         for layer in reversed(self.layers):
+            for watch in watches:
+                watch(layer, dY)
             dY = layer.backward(dY, overwrite_dY, input_gradient or layer is not first)
             overwrite_dY = True  # from here on it is the buffer of the layer above
         return dY
@@ -278,7 +280,8 @@ class Sequential:
         shuffle : bool, optional
             Take the rows of arrays in a new order each epoch, drawn from the model's seed.
         callbacks : list of nn.Callback, optional
-            Called after each epoch: `EarlyStopping`, `Checkpoint` or one of your own.
+            Called after each epoch, or each step: `EarlyStopping`, `Checkpoint`, `fastact.diagnostics.Monitor` or one
+            of your own.
         resume_from : str or path-like, optional
             A file of a `Checkpoint`. The training it is of goes on up to ``epochs``, counted from its beginning, as if
             it had never stopped; everything else must be given as it was then. (An iterable must begin with the batch
@@ -335,7 +338,7 @@ class Sequential:
         if stored is not None:
             stored.restore(self, callbacks)
             del stored  # which is a second model
-        history = self.history
+        history, batch_calls = self.history, BatchCalls(callbacks)
         total = (epochs - history.epochs) * len(batches)
         with np.errstate(all="ignore"), Progress(total, "fit", bool(progress)) as bar, self._whole:
             for epoch in range(history.epochs + 1, epochs + 1):
@@ -345,9 +348,13 @@ class Sequential:
                 for number, (X_batch, targets_batch, weights) in enumerate(batches, start=1):
                     if epoch == number == 1:
                         self._scale_fresh_layers(X_batch)
-                    value, right = self._train_step(X_batch, targets_batch, loss, optimizer, parameters, weights)
+                    watches = batch_calls.begin(self, epoch, number)
+                    value, right = self._train_step(
+                        X_batch, targets_batch, loss, optimizer, parameters, weights, watches
+                    )
                     if not math.isfinite(value):
                         raise self._diverged(value, epoch, number)
+                    batch_calls.end(self, epoch, number)
                     means.add(value, right, len(X_batch), weights)
                     bar.update()
                 self._check_parameters(parameters, epoch)
@@ -374,7 +381,7 @@ class Sequential:
                 layer.scale_to_unit_gain(X)
             X = layer.forward(X)
 
-    def _train_step(self, X, targets, loss, optimizer, parameters, weights=None):
+    def _train_step(self, X, targets, loss, optimizer, parameters, weights=None, watches=()):
         """Forward pass, loss, backward pass, step; return the loss and the number of hits before the step."""
         Y = self._forward(X)
         dY = self._buffers.rows("dY", len(X), self.out_features, dtype=self.dtype)
@@ -382,7 +389,7 @@ class Sequential:
         if not math.isfinite(value):
             return value, 0
         right = loss.hits(Y, targets, self._buffers) if loss.metric else 0
-        self._backward(dY, overwrite_dY=True, input_gradient=False)
+        self._backward(dY, overwrite_dY=True, input_gradient=False, watches=watches)
         self._whole.run(optimizer.step, parameters)
         return value, right
 
