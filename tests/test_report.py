@@ -49,8 +49,8 @@ def written(tmp_path_factory):
     """A report on the flowers, its folder, and what the command printed; the command is run as a user runs it."""
     folder = tmp_path_factory.mktemp("report")
     (folder / "flowers.csv").write_text(flowers(), encoding="utf-8")
-    command = [sys.executable, "-m", "fastact", "report", "--data", "flowers.csv", "--target", "<b>kind", "--drop", "id",
-               "--out", "deep/er/out", *SMALL]  # fmt: skip
+    command = [sys.executable, "-m", "fastact", "report", "--data", "flowers.csv", "--target", "<b>kind", "--drop",
+               "id", "--out", "deep/er/out", *SMALL]  # fmt: skip
     result = subprocess.run(
         command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=120
     )
