@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["activations", "derivative_map", "gradient_norms", "training_curves", "units"]
 
 ACTIVATIONS: tuple[Activation, ...] = tuple(name for name in DEFAULT_INITIALIZER if name is not None)
+LEAST_SPAN = 100.0  # largest over smallest value of an axis of gradients, at least
 LOG_FROM = 10.0  # a loss that shrinks by more than this factor is drawn on a logarithmic scale
 _REGION = {"alpha": 0.14, "linewidth": 0.0}
 
@@ -172,6 +173,10 @@ def gradient_norms(
         if len(zeros):
             ax.plot(zeros, np.zeros(len(zeros)), color=style[name]["color"], marker="x", linestyle="", clip_on=False,
                     transform=ax.get_xaxis_transform(), label="_exactly 0")  # fmt: skip
+    least, most = ax.get_ylim()
+    if most < LEAST_SPAN * least:  # else the axis would magnify gradients that are level
+        middle = math.sqrt(least * most)
+        ax.set_ylim(middle / math.sqrt(LEAST_SPAN), middle * math.sqrt(LEAST_SPAN))
     _drawing.whole_numbers(ax.xaxis, 0, last)
     ax.set(xlabel="layer (0 is at the input)", ylabel=label)
     return _drawing.finish(ax, legend=isinstance(diagnoses, Mapping))
