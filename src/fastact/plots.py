@@ -27,24 +27,24 @@ import fastact
 from fastact import _drawing
 from fastact.diagnostics.measures import LARGEST_SLOPE
 from fastact.nn import _checks
+from fastact.nn.history import History
 from fastact.nn.layers import DEFAULT_INITIALIZER, Activation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from fastact.diagnostics import Diagnosis, Monitor
-    from fastact.nn import History
 
 __all__ = ["activations", "derivative_map", "gradient_norms", "training_curves", "units"]
 
 ACTIVATIONS: tuple[Activation, ...] = tuple(name for name in DEFAULT_INITIALIZER if name is not None)
 LEAST_SPAN = 100.0  # largest over smallest value of an axis of gradients, at least
 LOG_FROM = 10.0  # a loss that shrinks by more than this factor is drawn on a logarithmic scale
-_REGION = {"alpha": 0.14, "linewidth": 0.0}
+_REGION: dict[str, Any] = {"alpha": 0.14, "linewidth": 0.0}
 
 
 def activations(
-    names: Sequence[Activation] = ACTIVATIONS,
+    names: Activation | Sequence[Activation] = ACTIVATIONS,
     *,
     negative_slope: float = 0.01,
     limit: float = 6.0,
@@ -58,7 +58,7 @@ def activations(
 
     Parameters
     ----------
-    names : sequence of {"sigmoid", "tanh", "relu", "leaky_relu"}, optional
+    names : {"sigmoid", "tanh", "relu", "leaky_relu"} or a sequence of them, optional
     negative_slope : float, optional
         Slope of leaky_relu for x ≤ 0.
     limit : float, optional
@@ -87,7 +87,7 @@ def activations(
     >>> [line.get_label() for line in ax.get_lines()]
     ['φ = tanh', 'φ′']
     """
-    names = [names] if isinstance(names, str) else list(names)
+    names = (names,) if isinstance(names, str) else tuple(names)  # type: ignore[assignment]
     if not names:
         raise ValueError("names must hold the name of an activation, got none")
     for name in names:
@@ -302,8 +302,8 @@ def training_curves(
     >>> ax.get_yscale(), [line.get_label() for line in ax.get_lines()]
     ('log', ['tanh', 'relu'])
     """
-    several = not _is_history(histories)
-    by_name = _named("histories", histories) if several else {"training": histories}
+    several = not isinstance(histories, History)  # which is a dict itself, of lists
+    by_name: dict[str, History] = _named("histories", histories if several else {"training": histories})
     for name, history in by_name.items():
         if not history.epochs:
             raise ValueError(f"there is nothing to plot: the history{f' of {name}' * several} has no finished epoch")
@@ -312,7 +312,7 @@ def training_curves(
     ax = _drawing.one_axes(ax)
     style = _drawing.styles(by_name)
     longest = max(history.epochs for history in by_name.values())
-    drawn = []
+    drawn: list[float] = []
     for name, history in by_name.items():
         for key, line in ((metric, "-"), (f"val_{metric}", "--")):
             if key in history:
@@ -336,13 +336,6 @@ def training_curves(
 
         handles.append(Line2D([], [], color=_drawing.text_color(ax), linestyle="--", label="validation"))
     return _drawing.finish(ax, handles=handles, ncols=5)
-
-
-def _is_history(value):
-    """A History is a dict itself, of lists."""
-    from fastact.nn import History
-
-    return isinstance(value, History)
 
 
 def _named(argument, values):

@@ -80,7 +80,8 @@ def load(source: str, target: str | None, drop: Sequence[str] = (), task: Task |
     if source == "digits":
         if target is not None or drop:
             raise UsageError("--target and --drop are for files; the digits have their labels with them")
-        X, values, features, target = *_digits(), "digit"
+        X, values, features = _digits()
+        target = "digit"
     else:
         path = Path(source)
         readers = {".csv": _read_csv, ".npz": _read_npz}

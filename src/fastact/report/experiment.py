@@ -156,8 +156,7 @@ def summary(data: Dataset, split: Split, runs: Sequence[Run]) -> list[str]:
         ("dead", "hidden units active for no training row after training"),
         ("zeros", "hidden outputs exactly 0 after training"),
     ):
-        shares = [(run.activation, run.share(name)) for run in finished]
-        shares = [f"{activation} {percent(share)}" for activation, share in shares if share >= SMALL_SHARE]
+        shares = [f"{run.activation} {percent(run.share(name))}" for run in finished if run.share(name) >= SMALL_SHARE]
         if shares:
             lines.append(f"Share of {words}: {', '.join(shares)}.")
     return lines
