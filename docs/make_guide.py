@@ -142,7 +142,7 @@ def _draw_chains(chains):
     ax.set_yscale("log")
     for name, of_depths in chains.items():
         ax.plot(DEPTHS, [chain.bound for chain in of_depths], "--", color=styles[name]["color"], linewidth=1.2)
-        ax.plot(DEPTHS, [chain.gain for chain in of_depths], label=name, linewidth=1.6, markersize=4.5, **styles[name])
+        ax.plot(DEPTHS, [chain.gain for chain in of_depths], label=name, **styles[name])
     _drawing.whole_numbers(ax.xaxis, DEPTHS[0], DEPTHS[-1])
     ax.set(xlabel="layers, r", ylabel="∂y/∂x, root mean square")
     return _drawing.finish(ax)

@@ -48,6 +48,8 @@ def draw_all(trained, new_axes=lambda: None):
     yield from ((f"units {name}", plots.units(monitor, ax=new_axes())) for name, monitor in monitors.items())
     yield "loss", plots.training_curves(histories, ax=new_axes())
     yield "accuracy", plots.training_curves(histories, "accuracy", ax=new_axes())
+    steep = nn.History(loss=[1e33, 1e-9], val_loss=[1e33, 1.0])
+    yield "four losses", plots.training_curves(dict.fromkeys(ACTIVATIONS, steep), ax=new_axes())
 
 
 def line_of(ax, label):

@@ -29,12 +29,18 @@ _SIZE = (5.0, 3.4)  # inches: 10 points of text are to be read on a telephone's 
 
 
 def styles(names: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Return colour and marker for a line of each name, those of the activation where a name is one."""
+    """Return colour and marker for a line of each name, those of the activation where a name is one.
+
+    Each line is thinner than the one before, which so can be seen where it lies below.
+    """
     own = {name: (COLORS[index], MARKERS[index]) for name, index in _ACTIVATIONS.items() if name in names}
     pairs = ((COLORS[i % 4], MARKERS[(i + i // 4) % 4 if i < 16 else i % len(MARKERS)]) for i in count())
     others = (pair for pair in pairs if pair not in own.values())
     chosen = {name: own[name] if name in own else next(others) for name in names}
-    return {name: {"color": color, "marker": marker} for name, (color, marker) in chosen.items()}
+    return {
+        name: {"color": color, "marker": marker, "linewidth": max(1.2, 2.4 - 0.35 * i), "markersize": max(4.0, 7.0 - i)}
+        for i, (name, (color, marker)) in enumerate(chosen.items())
+    }
 
 
 def new_axes(rows: int = 1, columns: int = 1, size: tuple[float, float] = _SIZE) -> list[Axes]:

@@ -167,7 +167,7 @@ def gradient_norms(
     for name, diagnosis in by_name.items():
         norms = np.array([getattr(layer, attribute) for layer in diagnosis.layers], dtype=float)
         layers = np.array([layer.index for layer in diagnosis.layers])
-        ax.plot(layers, np.where(norms > 0.0, norms, np.nan), label=name, linewidth=1.6, markersize=5,
+        ax.plot(layers, np.where(norms > 0.0, norms, np.nan), label=name,
                 markevery=_drawing.spread(last + 1), **style[name])  # fmt: skip
         zeros = layers[norms == 0.0]
         if len(zeros):
@@ -261,8 +261,8 @@ def units(monitor: Monitor, *, ax: Axes | None = None) -> Axes:
             continue
         shares = 100.0 * shares[:, known]
         ax.fill_between(range(1, epochs + 1), shares.min(axis=1), shares.max(axis=1), color=style["color"], **_REGION)
-        ax.plot(range(1, epochs + 1), np.average(shares, axis=1, weights=counts[known]), label=label, linewidth=1.6,
-                markersize=5, markevery=_drawing.spread(epochs), **style)  # fmt: skip
+        mean = np.average(shares, axis=1, weights=counts[known])
+        ax.plot(range(1, epochs + 1), mean, label=label, markevery=_drawing.spread(epochs), **style)
     _drawing.whole_numbers(ax.xaxis, 1, epochs)
     ax.set(xlabel="epoch", ylabel="share in %, all hidden layers", ylim=(-3.0, 103.0))
     return _drawing.finish(ax)
@@ -317,7 +317,7 @@ def training_curves(
         for key, line in ((metric, "-"), (f"val_{metric}", "--")):
             if key in history:
                 label = name if line == "-" else "_validation" if several else "validation"
-                ax.plot(range(1, history.epochs + 1), history[key], line, label=label, linewidth=1.6, markersize=4.5,
+                ax.plot(range(1, history.epochs + 1), history[key], line, label=label,
                         markevery=_drawing.spread(longest), **style[name])  # fmt: skip
                 drawn += history[key]
     finite = [value for value in drawn if math.isfinite(value)]
@@ -335,7 +335,7 @@ def training_curves(
         from matplotlib.lines import Line2D
 
         handles.append(Line2D([], [], color=_drawing.text_color(ax), linestyle="--", label="validation"))
-    return _drawing.finish(ax, handles=handles, ncols=5)
+    return _drawing.finish(ax, handles=handles, ncols=4 if len(handles) <= 4 else 3)
 
 
 def _named(argument, values):

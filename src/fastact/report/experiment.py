@@ -43,7 +43,7 @@ class Run:
     ----------
     activation : str
     before, after : Diagnosis
-        Of the training rows, before and after training.
+        Of the training rows, before and after training; ``after`` is None where that ended early.
     history : nn.History
     monitor : Monitor
     error : str or None
@@ -52,15 +52,15 @@ class Run:
 
     activation: Activation
     before: Diagnosis
-    after: Diagnosis
+    after: Diagnosis | None
     history: nn.History
     monitor: Monitor
     error: str | None
 
     @property
     def score(self) -> float:
-        """Accuracy, or R², of the validation rows after the last epoch; NaN where no epoch was finished."""
-        return self.history.get("val_score", [math.nan])[-1]
+        """Accuracy, or R², of the validation rows after training; NaN where it ended early."""
+        return math.nan if self.error else self.history["val_score"][-1]
 
     @property
     def gradient_ratio(self) -> float:
@@ -71,6 +71,8 @@ class Run:
 
     def share(self, name: str) -> float:
         """Share of hidden units ("dead") or their outputs ("saturated", "zeros") after training; NaN if undefined."""
+        if self.after is None:
+            return math.nan
         *hidden, _ = self.after.layers
         return float(np.mean([getattr(layer, name) for layer in hidden]))
 
@@ -124,7 +126,7 @@ def _train(activation, data, split, settings, bar):
     except FloatingPointError as diverged:
         error = str(diverged)
         bar.update(settings.epochs - model.history.epochs)
-    after = before if error else diagnose(model, split.X, split.y, loss=loss)
+    after = None if error else diagnose(model, split.X, split.y, loss=loss)
     return Run(activation, before, after, model.history, monitor, error)
 
 
@@ -132,7 +134,7 @@ def summary(data: Dataset, split: Split, runs: Sequence[Run]) -> list[str]:
     """Say in words what the trainings show, each sentence from its numbers."""
     metric = "validation accuracy" if data.classes else "validation R²"
     finished = sorted((run for run in runs if not run.error), key=lambda run: -run.score)
-    lines = [f"{run.activation}: training ended early. {run.error}" for run in runs if run.error]
+    lines = [f"{run.activation}: training ended early, {run.error}" for run in runs if run.error]
     chance = (
         f"always answering with the most frequent class gives {percent(split.baseline)}"
         if data.classes
@@ -171,7 +173,7 @@ def score_text(data: Dataset, score: float) -> str:
     """Return an accuracy or R² as text."""
     if data.classes or math.isnan(score):
         return percent(score)
-    return f"{score:.3f}"
+    return f"{score:.3g}"
 
 
 def to_dict(run: Run) -> dict[str, Any]:
@@ -182,7 +184,7 @@ def to_dict(run: Run) -> dict[str, Any]:
             name: [value if math.isfinite(value) else None for value in values] for name, values in run.history.items()
         },
         "before": run.before.to_dict(),
-        "after": run.after.to_dict(),
+        "after": None if run.after is None else run.after.to_dict(),
         "epochs": layers,
         "error": run.error,
     }

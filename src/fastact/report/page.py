@@ -52,10 +52,12 @@ def _plots(runs, settings, data):
             yield "training", "accuracy", plots.training_curves(histories, "accuracy"), caption
         else:
             ax = plots.training_curves(histories, "val_score")
-            ax.set_ylabel("R² of the validation rows")
+            ax.set(ylabel="R² of the validation rows", ylim=(max(ax.get_ylim()[0], -1.0), 1.05))
             yield "training", "r2", ax, "R² of the validation rows: 1 is perfect, 0 what their mean gives."
     for when in ("before", "after"):
-        diagnoses = {run.activation: getattr(run, when) for run in runs}
+        diagnoses = {run.activation: getattr(run, when) for run in runs if getattr(run, when)}
+        if not diagnoses:
+            continue
         for quantity, words in (("activation", "the layers' outputs"), ("weight", "the layers' weights")):
             caption = f"Norm of the gradient of {words}, {when} training; × on the lower edge is exactly 0."
             yield "gradients", f"gradient-{quantity}-{when}", plots.gradient_norms(diagnoses, quantity), caption
@@ -126,7 +128,7 @@ def _summary_table(data, runs):
             "saturated", "dead", "zeros"]  # fmt: skip
     rows = []
     for run in runs:
-        losses = [f"{run.history[name][-1]:.4g}" if name in run.history else "–" for name in ("loss", "val_loss")]
+        losses = ["–" if run.error else f"{run.history[name][-1]:.4g}" for name in ("loss", "val_loss")]
         shares = [percent(run.share(name)) for name in ("saturated", "dead", "zeros")]
         rows.append([run.activation, *losses, score_text(data, run.score), f"{run.gradient_ratio:.2g}", *shares])
     cells = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
@@ -139,10 +141,10 @@ def _summary_table(data, runs):
 def _network(run, figures):
     parts = [f"<h3>{escape(run.activation)}</h3>"]
     if run.error:
-        parts.append(f"<p>{escape(run.error)}</p>")
+        parts.append(f"<p>Training ended early: {escape(run.error)}</p>")
     for when in ("before", "after"):
         diagnosis = getattr(run, when)
-        if when == "before" or not run.error:
+        if diagnosis is not None:
             parts.append(f"<p>{when.capitalize()} training:</p>")
             parts.append(_list(finding.text for finding in diagnosis.findings))
             parts.append(f"<details><summary>All numbers {when} training</summary>")
