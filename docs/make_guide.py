@@ -7,6 +7,7 @@ tests/test_guide.py computes them anew and compares. Needs: pip install "fastact
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from pathlib import Path
@@ -15,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 import fastact
-from fastact import _drawing, plots
+from fastact import _drawing, nn, plots
 from fastact._commands import one_thread
-from fastact.diagnostics import theory
+from fastact.diagnostics import diagnose, theory
 from fastact.report import data, experiment
 
 GUIDE = Path(__file__).with_name("guide.md")
@@ -29,6 +30,18 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 DEPTH, WIDTH, EPOCHS, BATCH, RATE, MOMENTUM, SLOPE = 10, 64, 20, 64, 0.02, 0.9, 0.01
 DEPTHS = range(1, 21)
 SEEDS = range(3)
+SLOPES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.6)
+HIGH_RATE = 0.2
+
+
+class Killed(NamedTuple):
+    """Networks whose first layer has been killed: histories of the first seed by activation, how much of that layer is
+    dead in the end, and validation accuracies by slope (0 is the ReLU), one a seed, with it killed and as usual."""
+
+    histories: dict[str, nn.History]
+    dead: dict[str, float]
+    killed_scores: dict[float, list[float]]
+    usual_scores: dict[float, list[float]]
 
 
 class Results(NamedTuple):
@@ -38,6 +51,8 @@ class Results(NamedTuple):
     digits: dict[str, experiment.Run]
     unit_gain: dict[str, experiment.Run]
     tasks: dict[str, dict[str, list[float]]]
+    high_rate: dict[str, experiment.Run]
+    killed: Killed
 
 
 def compute() -> Results:
@@ -53,6 +68,8 @@ def compute() -> Results:
                 "shallow": _scores(digits, 2),
                 "waves": _scores(waves(), 2),
             },
+            _train(digits, 0, 3, rate=HIGH_RATE),
+            _kill(digits),
         )
 
 
@@ -63,8 +80,8 @@ def waves() -> data.Dataset:
     return data.Dataset("waves", X, z, ["x", "y"], "z", "regression", "", None)
 
 
-def _train(dataset, seed, depth, init=None):
-    settings = experiment.Settings(depth, WIDTH, EPOCHS, BATCH, RATE, MOMENTUM, SLOPE, init, seed)
+def _train(dataset, seed, depth, init=None, rate=RATE):
+    settings = experiment.Settings(depth, WIDTH, EPOCHS, BATCH, rate, MOMENTUM, SLOPE, init, seed)
     runs = experiment.train(dataset, data.split(dataset, seed), ACTIVATIONS, settings)
     return {run.activation: run for run in runs}
 
@@ -72,6 +89,30 @@ def _train(dataset, seed, depth, init=None):
 def _scores(dataset, depth):
     runs = [_train(dataset, seed, depth) for seed in SEEDS]
     return {name: [of_seed[name].score for of_seed in runs] for name in ACTIVATIONS}
+
+
+def _kill(digits):
+    """Train networks of two hidden layers on inputs of 0 or above, with and without weights below 0 in the first."""
+    histories, dead = {}, {}
+    killed, usual = ({slope: [] for slope in (0.0, *SLOPES)} for _ in range(2))
+    for slope, seed in itertools.product(killed, SEEDS):
+        order = np.random.default_rng(seed).permutation(len(digits.X))
+        X, y = digits.X[order] / 16.0, digits.y[order]  # from 0 to 1
+        for scores in (killed, usual):
+            activation = "leaky_relu" if slope else "relu"
+            layers = [nn.Dense(64, WIDTH, activation, slope), nn.Dense(WIDTH, WIDTH, activation, slope)]
+            model = nn.Sequential([*layers, nn.Dense(WIDTH, 10)], seed=seed)
+            if scores is killed:
+                layers[0].W = -np.abs(layers[0].W)
+            optimizer, validation = nn.SGD(RATE, MOMENTUM), (X[:360], y[:360])
+            history = model.fit(X[360:], y[360:], loss="softmax_cross_entropy", optimizer=optimizer, epochs=EPOCHS,
+                                batch_size=BATCH, validation_data=validation)  # fmt: skip
+            scores[slope].append(history["val_accuracy"][-1])
+            if scores is killed and seed == 0 and slope in (0.0, SLOPE, 0.1):
+                name = f"leaky_relu, slope {slope:g}" if slope else "relu"
+                histories[name] = history
+                dead[f"{slope:g}"] = diagnose(model, X[360:], y[360:]).layers[0].dead
+    return Killed(histories, dead, killed, usual)
 
 
 def numbers(results: Results) -> dict[str, float]:
@@ -105,6 +146,17 @@ def numbers(results: Results) -> dict[str, float]:
             found[f"{key}.{name}.saturated.before"] = 100 * float(
                 np.mean([layer.saturated for layer in run.before.layers[:-1]])
             )
+    found["high_rate"] = HIGH_RATE
+    for name, run in results.high_rate.items():
+        found[f"high_rate.{name}.score"] = 100 * run.score
+        found[f"high_rate.{name}.dead"] = 100 * run.share("dead")
+        found[f"high_rate.{name}.epochs"] = run.history.epochs
+    for name, share in results.killed.dead.items():
+        found[f"killed.{name}.first.dead"] = 100 * share
+    for kind, by_slope in (("killed", results.killed.killed_scores), ("usual", results.killed.usual_scores)):
+        for slope, of_seeds in by_slope.items():
+            found[f"{kind}.{slope:g}.mean"] = 100 * float(np.mean(of_seeds))
+            found[f"{kind}.{slope:g}.spread"] = 100 * float(np.std(of_seeds, ddof=1))
     for task, scores in results.tasks.items():
         for name, of_seeds in scores.items():
             found[f"{task}.{name}.mean"] = 100 * float(np.mean(of_seeds))
@@ -130,6 +182,9 @@ def draw(results: Results) -> dict[str, object]:
         "gradients": usual,
         "training": plots.training_curves({name: run.history for name, run in digits.items()}, "accuracy"),
         "sparsity": plots.units(digits["relu"].monitor),
+        "high-rate": plots.units(results.high_rate["relu"].monitor),
+        "killed": plots.training_curves(results.killed.histories, "accuracy"),
+        "slopes": _draw_slopes(results.killed),
         "gradients-unit-gain": level,
         "training-unit-gain": plots.training_curves(cured, "accuracy"),
     }
@@ -145,6 +200,19 @@ def _draw_chains(chains):
         ax.plot(DEPTHS, [chain.gain for chain in of_depths], label=name, **styles[name])
     _drawing.whole_numbers(ax.xaxis, DEPTHS[0], DEPTHS[-1])
     ax.set(xlabel="layers, r", ylabel="∂y/∂x, root mean square")
+    return _drawing.finish(ax)
+
+
+def _draw_slopes(killed):
+    """Accuracy by slope; the bars are the spread of the seeds, the dashed line is ReLU with its usual weights."""
+    ax = _drawing.one_axes(None)
+    kinds = {"first layer killed": killed.killed_scores, "usual weights": killed.usual_scores}
+    for (label, by_slope), style in zip(kinds.items(), _drawing.styles(kinds).values(), strict=True):
+        scores = np.array([by_slope[slope] for slope in SLOPES])
+        ax.errorbar(SLOPES, scores.mean(axis=1), scores.std(axis=1, ddof=1), label=label, capsize=3, **style)
+    ax.axhline(np.mean(killed.usual_scores[0.0]), color=_drawing.TEXT, linestyle="--", label="ReLU, usual weights")
+    ax.set_xscale("log")
+    ax.set(xlabel="slope of leaky ReLU", ylabel="validation accuracy", ylim=(0.0, 1.03))
     return _drawing.finish(ax)
 
 
