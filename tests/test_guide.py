@@ -56,7 +56,8 @@ def test_numbers(numbers):
         if name.startswith("high_rate."):  # next to chaos
             right = abs(value_of(text) - value) < 25.0
         elif name.split(".")[-1] in trained and name.count(".") > 1:
-            right = abs(value_of(text) - value) < (8.0 if name.startswith(("waves", "unit_gain", "killed.0.03")) else 4.0)
+            points = 8.0 if name.startswith(("waves", "unit_gain", "killed.0.03")) else 4.0
+            right = abs(value_of(text) - value) < points
         elif name.startswith(("digits", "unit_gain")):
             right = text == make_guide.shown(value, form) or value_of(text) == pytest.approx(value, rel=0.06)
         else:

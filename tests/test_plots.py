@@ -50,6 +50,8 @@ def draw_all(trained, new_axes=lambda: None):
     yield "accuracy", plots.training_curves(histories, "accuracy", ax=new_axes())
     steep = nn.History(loss=[1e33, 1e-9], val_loss=[1e33, 1.0])
     yield "four losses", plots.training_curves(dict.fromkeys(ACTIVATIONS, steep), ax=new_axes())
+    names = ["sigmoid, 10 layers", "tanh, 10 layers", "leaky_relu, slope 0.01"]
+    yield "long names", plots.training_curves(dict.fromkeys(names, steep), ax=new_axes())
 
 
 def line_of(ax, label):

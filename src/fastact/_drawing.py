@@ -12,6 +12,8 @@ from collections.abc import Collection, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fastact.nn import _checks
 
 if TYPE_CHECKING:
@@ -38,7 +40,12 @@ def styles(names: Collection[str]) -> dict[str, dict[str, Any]]:
     others = (pair for pair in pairs if pair not in own.values())
     chosen = {name: own[name] if name in own else next(others) for name in names}
     return {
-        name: {"color": color, "marker": marker, "linewidth": max(1.2, 2.4 - 0.35 * i), "markersize": max(4.0, 7.0 - i)}
+        name: {
+            "color": color,
+            "marker": marker,
+            "linewidth": max(1.2, 2.1 - 0.25 * i),
+            "markersize": max(4.0, 6.4 - 0.8 * i),
+        }
         for i, (name, (color, marker)) in enumerate(chosen.items())
     }
 
@@ -72,30 +79,35 @@ def axes_list(ax: Any, names: Sequence[str]) -> list[Axes] | None:
     """Return the axes given, one for each of ``names``, or None where none were given."""
     if ax is None:
         return None
-    import numpy as np
-
     axes = list(np.asarray(ax, dtype=object).ravel())
     if len(axes) != len(names):
         raise ValueError(f"ax must hold one axes for each of {', '.join(names)}, got {len(axes)}")
     return axes
 
 
-def finish(ax: Axes, legend: bool = True, **settings: Any) -> Axes:
-    """Give the axes a faint grid and, above them where it covers no line, a legend."""
+def finish(ax: Axes, legend: bool = True, more: Sequence[Any] = ()) -> Axes:
+    """Give the axes a faint grid and, above them where it covers no line, a legend of all lines and of ``more``."""
     ax.grid(color=text_color(ax), alpha=0.25, linewidth=0.6)
     ax.set_axisbelow(True)
     if legend:
-        settings = {
-            "ncols": 4,
-            "columnspacing": 1.0,
-            "handlelength": 1.7,
-            "handletextpad": 0.5,
-            "fontsize": 9,
-            **settings,
-        }
-        ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False, borderaxespad=0.2,
-                  labelcolor=text_color(ax), **settings)  # fmt: skip
+        handles = [*ax.get_legend_handles_labels()[0], *more]
+        columns = _columns_that_fit(ax, [handle.get_label() for handle in handles])
+        ax.legend(
+            handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False, borderaxespad=0.2, fontsize=9,
+            ncols=columns, columnspacing=1.0, handlelength=1.7, handletextpad=0.5, labelcolor=text_color(ax),
+        )  # fmt: skip
     return ax
+
+
+def _columns_that_fit(ax, labels):
+    """Return in how many columns a legend is about as wide as the axes: a letter takes 5 points, a line and gaps 29."""
+    width = 1.1 * ax.get_window_extent().width * 72 / ax.figure.dpi
+    lengths = [len(label) for label in labels]
+    for columns in range(len(labels), 1, -1):
+        parts = np.array_split(lengths, columns)  # as Matplotlib does it
+        if sum(5 * part.max() + 29 for part in parts) <= width:
+            return columns
+    return 1
 
 
 def text_color(ax: Axes) -> Any:

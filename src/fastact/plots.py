@@ -115,7 +115,7 @@ def _draw_activation(name, negative_slope, limit, threshold, ax):
     ax.plot(x, value, color=style["color"], linewidth=2.0, label=f"φ = {titles.get(name, name)}")
     ax.plot(x, derivative, color=style["color"], linewidth=1.6, linestyle="--", label="φ′")
     if name in LARGEST_SLOPE:
-        region, label = derivative < threshold * LARGEST_SLOPE[name], f"saturated, φ′ < {100 * threshold:g} % of max"
+        region, label = derivative < threshold * LARGEST_SLOPE[name], f"saturated, φ′ < {100 * threshold:g} %"
     else:
         region, label = derivative == 0.0, "dead, φ′ = 0"
     for start, stop in np.flatnonzero(np.diff(region, prepend=False, append=False)).reshape(-1, 2):
@@ -330,12 +330,12 @@ def training_curves(
         ax.yaxis.set_minor_formatter("")
     _drawing.whole_numbers(ax.xaxis, 1, longest)
     ax.set(xlabel="epoch", ylabel=metric)
-    handles, _ = ax.get_legend_handles_labels()
+    more = []
     if several and any(f"val_{metric}" in history for history in by_name.values()):
         from matplotlib.lines import Line2D
 
-        handles.append(Line2D([], [], color=_drawing.text_color(ax), linestyle="--", label="validation"))
-    return _drawing.finish(ax, handles=handles, ncols=4 if len(handles) <= 4 else 3)
+        more.append(Line2D([], [], color=_drawing.text_color(ax), linestyle="--", label="validation"))
+    return _drawing.finish(ax, more=more)
 
 
 def _named(argument, values):
