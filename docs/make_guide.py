@@ -97,7 +97,7 @@ def _kill(digits):
     killed, usual = ({slope: [] for slope in (0.0, *SLOPES)} for _ in range(2))
     for slope, seed in itertools.product(killed, SEEDS):
         order = np.random.default_rng(seed).permutation(len(digits.X))
-        X, y = digits.X[order] / 16.0, digits.y[order]  # from 0 to 1
+        X, y = digits.X[order], digits.y[order]  # pixels from 0 to 1
         for scores in (killed, usual):
             activation = "leaky_relu" if slope else "relu"
             layers = [nn.Dense(64, WIDTH, activation, slope), nn.Dense(WIDTH, WIDTH, activation, slope)]

@@ -296,7 +296,7 @@ def test_bad_archives(tmp_path, capsys, arrays, words):
         (["--data", "good.csv", "--target", "y", "--drop", "y"], "--drop names the target, 'y'"),
         (["--data", "good.csv", "--target", "y", "--drop", "w"], "--drop: good.csv has no column 'w'"),
         (["--data", "good.csv", "--target", "y", "--task", "regression"], "holds strings, 'a' for one"),
-        (["--data", "good.csv", "--target", "y", "--activations", "relu,swish"], "must be all, or some of sigmoid,"),
+        (["--data", "good.csv", "--target", "y", "--activations", "relu,swish"], "must be all or some of sigmoid,"),
         (["--data", "good.csv", "--target", "y", "--depth", "0"], "--depth: must be between 1 and 100, got 0"),
         (["--data", "good.csv", "--target", "y", "--learning-rate", "0"], "--learning-rate: must be above 0, got 0"),
         (["--data", "good.csv", "--target", "y", "--momentum", "1"], "must be at least 0 and below 1, got 1"),

@@ -52,6 +52,19 @@ def real(above=-math.inf, below=math.inf, least_allowed=False):
     return parse
 
 
+def names(known):
+    """Return a type for ``add_argument``: names of ``known`` with commas between them, or "all"."""
+
+    def parse(text):
+        chosen = list(known) if text == "all" else text.split(",")
+        for name in chosen:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"must be all or some of {','.join(known)}, got {name!r}")
+        return list(dict.fromkeys(chosen))
+
+    return parse
+
+
 @contextlib.contextmanager
 def one_thread():
     """Hold fastact and, where threadpoolctl is installed, NumPy's BLAS to one thread each: a BLAS that waits for a

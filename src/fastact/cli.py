@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import fastact
-from fastact import benchmarks, demo, report
+from fastact import benchmarks, demo, gradients, report
 from fastact._commands import CommandError
 
 EXIT_STATUS = """\
@@ -52,6 +52,12 @@ COMMANDS = {
         demo.DESCRIPTION,
         demo.add_arguments,
         demo.run,
+    ),
+    "gradients": _Command(
+        "hold what is left of a gradient behind many layers against the theory",
+        gradients.DESCRIPTION,
+        gradients.add_arguments,
+        gradients.run,
     ),
     "bench": _Command(
         "time fastact beside the libraries that are installed, and write a report",

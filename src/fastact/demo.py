@@ -1,6 +1,7 @@
 """``python -m fastact demo``: one deep network, four activations, real data."""
 
 import itertools
+import math
 import statistics
 import time
 from typing import NamedTuple
@@ -10,6 +11,9 @@ import numpy as np
 import fastact
 from fastact import nn, runtime
 from fastact._commands import CommandError, integer, one_thread
+from fastact._digits import digits
+from fastact.diagnostics import diagnose
+from fastact.diagnostics.theory import passed_on
 from fastact.nn.progress import Progress
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu")
@@ -17,7 +21,6 @@ HIDDEN_LAYERS = 10
 NEGATIVE_SLOPE = 0.01
 LEARNING_RATE = 0.02
 MOMENTUM = 0.9
-TEST_IMAGES = 360
 STEPS_IN_A_ROUND = 10
 
 DESCRIPTION = f"""\
@@ -43,7 +46,7 @@ class Row(NamedTuple):
     activation: str
     accuracy: float
     gradient_ratio: float
-    dead: float | None
+    dead: float  # NaN where units have no inactive side
     zeros: float
     seconds: float
     numpy_seconds: float
@@ -55,7 +58,7 @@ class Row(NamedTuple):
 
 def run(arguments):
     """Train, measure and print."""
-    data = _digits()
+    data = digits("the demo")
     epochs = arguments.epochs or (4 if arguments.quick else 40)
     rounds = 5 if arguments.quick else 30
     batch_size = min(arguments.batch_size, len(data[0]))
@@ -88,18 +91,6 @@ def run(arguments):
     )
 
 
-def _digits():
-    """Return X_train, X_test, y_train, y_test; pixels from 0 to 1."""
-    try:
-        from sklearn.datasets import load_digits
-        from sklearn.model_selection import train_test_split
-    except ImportError as error:
-        raise CommandError(f'the demo needs scikit-learn ({error}); install it: pip install "fastact[demo]"') from None
-    images, labels = load_digits(return_X_y=True)
-    images = (images / 16.0).astype(np.float32)
-    return train_test_split(images, labels, test_size=TEST_IMAGES, random_state=0, stratify=labels)
-
-
 def _network(activation, arguments):
     width = arguments.width
     features = [64] + [width] * HIDDEN_LAYERS
@@ -108,39 +99,21 @@ def _network(activation, arguments):
 
 
 def _train(activation, data, epochs, batch_size, arguments, bar):
-    """Return the measured part of a `Row` but for the times, and `_passed_back`."""
+    """Return the measured part of a `Row` but for the times, and what the hidden layers pass on of a gradient."""
     X, X_test, y, y_test = data
     model = _network(activation, arguments)
-    gradient_ratio, passed_back = _gradients(model, X[:batch_size], y[:batch_size])
+    at_start = diagnose(model, X[:batch_size], y[:batch_size])
     optimizer = nn.SGD(LEARNING_RATE, MOMENTUM)
     bar.note(activation)
     for _ in range(epochs):
         model.fit(X, y, loss="softmax_cross_entropy", optimizer=optimizer, batch_size=batch_size)
         bar.update()
     accuracy = model.evaluate(X_test, y_test)["accuracy"]
-    return (accuracy, gradient_ratio, *_unit_shares(model, X)), passed_back
-
-
-def _gradients(model, X, y):
-    """Return two ratios of gradient norms: dW of the first to dW of the last hidden layer, and dX to dL/dY, Y the
-    output of the last hidden layer: what is left of a gradient behind all hidden layers."""
-    _, dY = nn.softmax_cross_entropy(model.forward(X), y)
-    dX = model.backward(dY)
-    *hidden, output = model.layers
-    norm = np.linalg.norm
-    at_last_hidden = dY @ output.W.T
-    return float(norm(hidden[0].dW) / norm(hidden[-1].dW)), float(norm(dX) / norm(at_last_hidden))
-
-
-def _unit_shares(model, X):
-    """Return the share of hidden units that are active for no image (None where units have no inactive side), and the
-    share of exact zeros in the outputs of all hidden units for all images."""
-    model.forward(X)
-    hidden = model.layers[:-1]
-    zeros = float(np.mean([np.mean(layer.output == 0.0) for layer in hidden]))
-    if hidden[0].active() is None:
-        return None, zeros
-    return float(np.mean([np.mean(~layer.active().any(axis=0)) for layer in hidden])), zeros
+    first, *_, last = at_start.layers[:-1]
+    gradient_ratio = float(np.divide(first.weight_gradient_norm, last.weight_gradient_norm))  # of two zeros NaN
+    hidden = diagnose(model, X, y).layers[:-1]
+    dead, zeros = (float(np.mean([getattr(layer, name) for layer in hidden])) for name in ("dead", "zeros"))
+    return (accuracy, gradient_ratio, dead, zeros), passed_on(at_start)
 
 
 def _sigmoid(Z):
@@ -281,7 +254,7 @@ def _table(rows):
         "-" * 80,
     ]
     for row in rows:
-        dead = "-" if row.dead is None else _percent(row.dead)
+        dead = "-" if math.isnan(row.dead) else _percent(row.dead)
         lines.append(
             f"{row.activation:<10}  {_percent(row.accuracy):>8}  {row.gradient_ratio:>10.1e}  {dead:>6}  "
             f"{_percent(row.zeros):>6}  {1e3 * row.seconds:>9.3f}  {1e3 * row.numpy_seconds:>9.3f}  {row.speedup:>8.2f}"

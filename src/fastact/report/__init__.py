@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import fastact
-from fastact._commands import CommandError, UsageError, integer, one_thread, real
+from fastact._commands import CommandError, UsageError, integer, names, one_thread, real
 from fastact.nn import initializers
 from fastact.nn.layers import DEFAULT_INITIALIZER
 from fastact.report import data as datasets
@@ -40,15 +40,6 @@ Needs Matplotlib, and for the digits scikit-learn: pip install "fastact[plot,dem
 """
 
 
-def _activations(text):
-    """The type of --activations."""
-    names = ACTIVATIONS if text == "all" else text.split(",")
-    for name in names:
-        if name not in ACTIVATIONS:
-            raise argparse.ArgumentTypeError(f"must be all, or some of {','.join(ACTIVATIONS)}; got {name!r}")
-    return tuple(dict.fromkeys(names))
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the report to its parser."""
     add = parser.add_argument
@@ -57,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", required=True, metavar="DIR", help="the folder to write; a report that is there is replaced")
     add("--drop", default=[], type=lambda text: text.split(","), metavar="NAMES", help="columns to leave out: a,b,c")
     add("--task", choices=["classification", "regression"], help="what the target is (by default seen from it)")
-    add("--activations", default=ACTIVATIONS, type=_activations, metavar="NAMES",
+    add("--activations", default=list(ACTIVATIONS), type=names(ACTIVATIONS), metavar="NAMES",
         help="all (the default), or some: sigmoid,relu")  # fmt: skip
     add("--depth", type=integer(1, 100), default=10, metavar="N", help="hidden layers (10)")
     add("--width", type=integer(1, 4096), default=64, metavar="N", help="units in each (64)")
@@ -95,8 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
         document = _document(dataset, split, settings, runs, findings, _command(arguments))
         figures = page.draw(runs, settings, dataset, folder)
         (folder / PAGE).write_text(page.html(document, dataset, runs, figures), encoding="utf-8")
-        names = sorted(path.name for path in folder.iterdir())
-        document["files"] = [*names, NUMBERS]
+        document["files"] = [*sorted(path.name for path in folder.iterdir()), NUMBERS]
         text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
         (folder / NUMBERS).write_text(text + "\n", encoding="utf-8")
     print("\n".join(f"* {line}" for line in findings))

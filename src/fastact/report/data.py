@@ -15,7 +15,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fastact._commands import CommandError, UsageError
+from fastact import _digits
+from fastact._commands import UsageError
 
 Task = Literal["classification", "regression"]
 
@@ -80,8 +81,9 @@ def load(source: str, target: str | None, drop: Sequence[str] = (), task: Task |
     if source == "digits":
         if target is not None or drop:
             raise UsageError("--target and --drop are for files; the digits have their labels with them")
-        X, values, features = _digits()
-        target = "digit"
+        images, values = _digits.load("the report on the digits")
+        X, target = images.astype(np.float64), "digit"
+        features = [f"pixel {row},{column}" for row in range(8) for column in range(8)]
     else:
         path = Path(source)
         readers = {".csv": _read_csv, ".npz": _read_npz}
@@ -128,15 +130,6 @@ def _scaled(columns, training, names):
     for place in np.flatnonzero(~(np.abs(scaled) < 1e30).all(axis=0)):
         raise UsageError(f"column {names[place]!r} has numbers too large to be scaled, up to {columns[:, place].max()}")
     return scaled.astype(np.float32)
-
-
-def _digits():
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise CommandError(f'the digits need scikit-learn ({error}); install it: pip install "fastact[demo]"') from None
-    images, labels = load_digits(return_X_y=True)
-    return images, labels, [f"pixel {row},{column}" for row in range(8) for column in range(8)]
 
 
 def _read_csv(path, target, drop):

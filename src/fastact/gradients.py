@@ -1,0 +1,205 @@
+"""``python -m fastact gradients``: the theory of vanishing gradients beside what is measured."""
+
+import itertools
+import math
+import statistics
+from typing import NamedTuple
+
+import numpy as np
+
+from fastact import nn
+from fastact._commands import CommandError, integer, names
+from fastact._digits import digits, synthetic
+from fastact.demo import ACTIVATIONS, LEARNING_RATE, MOMENTUM
+from fastact.diagnostics import diagnose, theory
+from fastact.nn.progress import Progress
+
+CHAINS = 25  # of random weights, of which the median is told
+BATCH_SIZE = 64
+
+# name on the command line -> initialiser of a network, and of a chain (None: every weight is 1)
+INITIALIZERS = {
+    "unit": (theory.unit, None),
+    "glorot": ("glorot_uniform", "glorot_uniform"),
+    "he": ("he_uniform", "he_uniform"),
+    "unit_gain": ("unit_gain", "unit_gain"),
+}
+
+DESCRIPTION = """\
+How much of a gradient is left behind many layers: what the theory allows, what a chain of one-unit layers leaves, and
+what a network leaves on real data, for each activation and each initialiser of the weights; then how well the network
+learns. The theory: with weights of size one, r sigmoid layers leave at most 0.25^r, the others at most 1. The data are
+the handwritten digits that scikit-learn ships; without it, points around ten centres. Progress goes to standard error,
+the table to standard output.
+"""
+
+
+def add_arguments(parser):
+    """Add the options of the command to its parser."""
+    parser.add_argument("--depth", type=integer(1, 1000), default=10, metavar="N", help="hidden layers (10)")
+    parser.add_argument("--width", type=integer(1, 4096), default=64, metavar="N", help="units in a layer (64)")
+    parser.add_argument(
+        "--activation", type=names(ACTIVATIONS), default="all", metavar="NAMES", help=f"{','.join(ACTIVATIONS)} (all)"
+    )
+    parser.add_argument(
+        "--init", type=names(INITIALIZERS), default="all", metavar="NAMES", help=f"{','.join(INITIALIZERS)} (all)"
+    )
+    parser.add_argument(
+        "--data", choices=["digits", "synthetic"], help="digits (needs scikit-learn) or synthetic points"
+    )
+    parser.add_argument(
+        "--epochs", type=integer(0), default=10, metavar="N", help="epochs of training; 0 measures only (10)"
+    )
+    parser.add_argument("--seed", type=integer(0), default=0, metavar="N", help="seed of weights and batches (0)")
+
+
+class Row(NamedTuple):
+    """What the table says about an activation and an initialiser: each a factor that a gradient is multiplied by."""
+
+    activation: str
+    init: str
+    bound: float  # of the theory, weights of size one
+    chain: float
+    own_bound: float  # of the theory, with the weights that the network has
+    network: float
+    accuracy: float | None  # None where nothing was trained, NaN where the training diverged
+
+
+def run(arguments):
+    """Measure and print."""
+    data = _data(arguments)
+    combinations = list(itertools.product(arguments.activation, arguments.init))
+    rows = []
+    with np.errstate(all="ignore"), Progress(len(combinations), "gradients") as bar:
+        for activation, init in combinations:
+            bar.note(f"{activation}, {init}")
+            rows.append(_measure(activation, init, data, arguments))
+            bar.update()
+    what = "images of handwritten digits, 8x8 pixels" if arguments.data == "digits" else "points around 10 centres"
+    print(
+        f"{len(data[0]):,} training and {len(data[1]):,} test {what}\n"
+        f"network 64 - {arguments.depth} x {arguments.width} - 10, float32; seed {arguments.seed}\n"
+        f"SGD, learning rate {LEARNING_RATE}, momentum {MOMENTUM}; "
+        f"{arguments.epochs} epochs of batches of {BATCH_SIZE}\n"
+    )
+    print(_table(rows), end="\n\n")
+    print(_findings(rows, arguments.depth))
+
+
+def _data(arguments):
+    """Return the data, and set ``arguments.data`` to what they are."""
+    if arguments.data == "synthetic":
+        return synthetic()
+    try:
+        data, arguments.data = digits("--data digits"), "digits"
+    except CommandError as error:
+        if arguments.data == "digits":
+            raise
+        print(f"Synthetic data, not the digits: {error}\n")
+        return synthetic()
+    return data
+
+
+def _measure(activation, init, data, arguments):
+    X, _, y, _ = data
+    network_init, chain_init = INITIALIZERS[init]
+    sizes = itertools.pairwise([X.shape[1], *[arguments.width] * arguments.depth])
+    hidden = [nn.Dense(*pair, activation, init=network_init) for pair in sizes]
+    model = nn.Sequential([*hidden, nn.Dense(arguments.width, 10)], seed=arguments.seed)
+    if init == "unit_gain":
+        nn.unit_gain(model, X[:BATCH_SIZE])  # as the first step of training would
+    network, own_bound = theory.passed_on(diagnose(model, X, y)), theory.own_bound(model)
+    accuracy = _accuracy_after(arguments.epochs, model, data) if arguments.epochs else None
+    inputs = np.random.default_rng(arguments.seed).standard_normal(1000)
+    seeds = range(arguments.seed, arguments.seed + (CHAINS if chain_init else 1))
+    chains = [theory.chain(activation, arguments.depth, inputs, chain_init, seed=seed).gain for seed in seeds]
+    bound = theory.bound(activation, arguments.depth)
+    return Row(activation, init, bound, statistics.median(chains), own_bound, network, accuracy)
+
+
+def _accuracy_after(epochs, model, data):
+    X, X_test, y, y_test = data
+    try:
+        model.fit(X, y, loss="softmax_cross_entropy", optimizer=nn.SGD(LEARNING_RATE, MOMENTUM), epochs=epochs,
+                  batch_size=BATCH_SIZE)  # fmt: skip
+    except FloatingPointError:
+        return math.nan
+    return model.evaluate(X_test, y_test)["accuracy"]
+
+
+def _table(rows):
+    lines = [
+        "                                      bound,                bound,                  test",
+        "activation  weights    size-one weights      chain    own weights    network    accuracy",
+        "-" * 88,
+    ]
+    for row in rows:
+        accuracy = "-" if row.accuracy is None else "diverged" if math.isnan(row.accuracy) else f"{row.accuracy:.1%}"
+        lines.append(
+            f"{row.activation:<10}  {row.init:<9}  {row.bound:>16.1e}  {row.chain:>9.1e}  {row.own_bound:>13.1e}  "
+            f"{row.network:>9.1e}  {accuracy:>10}"
+        )
+    lines += [
+        "-" * 88,
+        "Factors that the layers multiply a gradient by. bound: max phi'^layers, and with the singular values",
+        f"of the network's own weights in it. chain: one unit a layer, 1,000 inputs (median of {CHAINS} where the",
+        "weights are drawn). network: measured before training, on all training data.",
+    ]
+    return "\n".join(lines)
+
+
+def _findings(rows, depth):
+    """Say in words what the table shows, each sentence from its numbers: where theory and practice part."""
+    lines = []
+    for row in rows:
+        if row.init == "unit":
+            held = "keeps within" if row.network <= 1.01 * row.bound else "does not keep within"
+            lines.append(
+                f"* {row.activation}, weights of size one: the network {held} the theory, {row.network:.1e} of at most "
+                f"{row.bound:.1e}{_shortfall(row)}"
+            )
+    for row in rows:
+        if row.network > 1.01 * row.bound and row.bound < 1e-3:
+            lines.append(
+                f"* {row.activation}, {row.init}: {row.network / row.bound:.1e} times what size-one weights allow, because "
+                f"the weights are larger than one\n  (they would allow {row.own_bound:.1e}); a layer passes on "
+                f"{row.network ** (1 / depth):.2f} of a gradient, in the mean"
+            )
+    lines += _cures(rows)
+    parted = [row for row in rows if row.init == "unit_gain" and row.chain < 0.1 * row.network]
+    if parted:
+        lines.append(
+            "* the chain is not the network: one unit a layer has no other unit to make up for it, so unit_gain leaves "
+            + "\n  "
+            + ", ".join(
+                f"{row.activation} {row.chain:.1e} there and {row.network:.1e} in the network" for row in parted
+            )
+        )
+    return "\n".join(lines)
+
+
+def _shortfall(row):
+    """Say why less is left than the theory allows, where it is."""
+    if row.network > 0.5 * row.bound:
+        return ""
+    off = "units are off" if row.activation in ("relu", "leaky_relu") else "inputs are not all 0, where phi' is largest"
+    return f"\n  (less, because {off})"
+
+
+def _cures(rows):
+    """Say what unit_gain makes of the worst of the other initialisers, for each activation."""
+    lines = []
+    for cured in (row for row in rows if row.init == "unit_gain"):
+        others = [row for row in rows if row.activation == cured.activation and row is not cured]
+        if not others:
+            continue
+        worst = min(others, key=lambda row: row.network)
+        accuracies = ""
+        if cured.accuracy is not None:
+            accuracies = f"; test accuracy {worst.accuracy:.1%} -> {cured.accuracy:.1%}"
+        verdict = "cures it" if worst.network < 1e-2 and 0.1 < cured.network < 10.0 else "leaves"
+        lines.append(
+            f"* {cured.activation}, unit_gain {verdict}: {cured.network:.2g} of the gradient, where {worst.init} leaves "
+            f"{worst.network:.1e}{accuracies}"
+        )
+    return lines
