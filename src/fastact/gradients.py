@@ -161,20 +161,17 @@ def _findings(rows, depth):
     for row in rows:
         if row.network > 1.01 * row.bound and row.bound < 1e-3:
             lines.append(
-                f"* {row.activation}, {row.init}: {row.network / row.bound:.1e} times what size-one weights allow, because "
-                f"the weights are larger than one\n  (they would allow {row.own_bound:.1e}); a layer passes on "
+                f"* {row.activation}, {row.init}: {row.network / row.bound:.1e} times what size-one weights allow, "
+                f"because the weights are larger than one\n  (they would allow {row.own_bound:.1e}); a layer passes on "
                 f"{row.network ** (1 / depth):.2f} of a gradient, in the mean"
             )
     lines += _cures(rows)
     parted = [row for row in rows if row.init == "unit_gain" and row.chain < 0.1 * row.network]
     if parted:
-        lines.append(
-            "* the chain is not the network: one unit a layer has no other unit to make up for it, so unit_gain leaves "
-            + "\n  "
-            + ", ".join(
-                f"{row.activation} {row.chain:.1e} there and {row.network:.1e} in the network" for row in parted
-            )
-        )
+        lines.append("* the chain is not the network: one unit has no others to make up for it, and unit_gain leaves")
+        lines += [
+            f"  {row.activation} {row.chain:.1e} in the chain, {row.network:.1e} in the network" for row in parted
+        ]
     return "\n".join(lines)
 
 
@@ -197,9 +194,9 @@ def _cures(rows):
         accuracies = ""
         if cured.accuracy is not None:
             accuracies = f"; test accuracy {worst.accuracy:.1%} -> {cured.accuracy:.1%}"
-        verdict = "cures it" if worst.network < 1e-2 and 0.1 < cured.network < 10.0 else "leaves"
+        cure = " cures it" if worst.network < 1e-2 and 0.1 < cured.network < 10.0 else ""
         lines.append(
-            f"* {cured.activation}, unit_gain {verdict}: {cured.network:.2g} of the gradient, where {worst.init} leaves "
+            f"* {cured.activation}, unit_gain{cure}: {cured.network:.2g} of the gradient is left, with {worst.init} "
             f"{worst.network:.1e}{accuracies}"
         )
     return lines

@@ -153,7 +153,7 @@ def _cause(layers):
     if least.saturated >= SATURATED:
         return (
             f"{factors}: {least.saturated:.0%} of its units' values are saturated.",
-            "Smaller weights (init='unit_gain' or 'glorot_uniform'), inputs of mean 0 and variance 1, or "
+            "Smaller weights (init='glorot_uniform', weight decay), inputs of mean 0 and variance 1, or "
             f"{INSTEAD[least.activation]} would help.",
         )
     if least.derivative_mean < 0.5 and least.activation in INSTEAD:
@@ -197,8 +197,8 @@ def _saturated(diagnosis):
         worst.index,
         "saturated",
         f"{_names(bad)} {_are(bad)} saturated: in {worst.name}{first} for {worst.saturated:.0%} of the values "
-        f"{worst.activation}'s derivative is next to nothing, and {worst.derivative_mean:.2g} in the mean of all. "
-        "Scaled inputs, smaller initial weights (init='unit_gain'), weight decay or a lower learning rate would help.",
+        f"{worst.activation}'s derivative is next to nothing, and {worst.derivative_mean:.2g} in the mean of all. Smaller "
+        f"weights (init='glorot_uniform', weight decay), a lower learning rate or {INSTEAD[worst.activation]} would help.",
         worst.saturated,
     )
 

@@ -128,5 +128,6 @@ def extra(module: str, name: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ImportError(f'this needs {module}, which cannot be imported ({error}): pip install "fastact[{name}]"'
-                          ) from error
+        raise ImportError(
+            f'this needs {module}, which cannot be imported ({error}): pip install "fastact[{name}]"'
+        ) from error

@@ -62,9 +62,7 @@ class Loss:
         """Return how many rows of the batch are right, for a loss with a `metric`; weights play no part in it."""
         raise NotImplementedError
 
-    def __call__(
-        self, Y: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None
-    ) -> tuple[float, Floats]:
+    def __call__(self, Y: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> tuple[float, Floats]:
         """Return the loss and its gradient, for a training loop written by hand.
 
         Parameters

@@ -66,9 +66,7 @@ class Sequential:
     array([0, 1, 1, 0])
     """
 
-    def __init__(
-        self, layers: Iterable[Dense], seed: Integer | np.random.SeedSequence | None = None
-    ) -> None:
+    def __init__(self, layers: Iterable[Dense], seed: Integer | np.random.SeedSequence | None = None) -> None:
         try:
             self.layers = list(layers)
         except TypeError:

@@ -1,0 +1,629 @@
+"""Diagnoses, held against the same quantities computed by hand: in NumPy, with torch.autograd, by scikit-learn."""
+
+import copy
+import itertools
+import json
+import math
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+from fastact import nn
+from fastact._digits import synthetic
+from fastact.diagnostics import Diagnosis, LayerMeasures, Monitor, diagnose
+from fastact.diagnostics.experiments import SlopeResult, best_slopes, dying_relu, sweep_slopes
+
+ACTIVATIONS = ["sigmoid", "tanh", "relu", "leaky_relu"]
+
+
+def by_hand(Z, activation, slope):
+    """φ(Z) and φ′(Z) in plain NumPy."""
+    if activation == "sigmoid":
+        Y = 1.0 / (1.0 + np.exp(-Z))
+        return Y, Y * (1.0 - Y)
+    if activation == "tanh":
+        return np.tanh(Z), 1.0 - np.tanh(Z) ** 2
+    if activation is None:
+        return Z, np.ones_like(Z)
+    slope = slope if activation == "leaky_relu" else 0.0
+    return np.where(Z > 0, Z, slope * Z), np.where(Z > 0, 1.0, slope)
+
+
+def expected(model, X, T, threshold=0.05):
+    """The measures of every layer, for the mean squared error of all rows at once."""
+    A, layers = np.asarray(X, dtype=np.float64), []
+    for layer in model.layers:
+        Z = A @ layer.W.astype(np.float64) + layer.b
+        Y, slopes = by_hand(Z, layer.activation, layer.negative_slope)
+        layers.append((A, Z, Y, slopes, layer))
+        A = Y
+    dY = 2.0 * (A - T) / A.size
+    found = []
+    for A, Z, Y, slopes, layer in reversed(layers):
+        dZ = dY * slopes
+        dX = dZ @ layer.W.T.astype(np.float64)
+        ramp, limit = layer.activation in ("relu", "leaky_relu"), {"sigmoid": 0.25, "tanh": 1.0}.get(layer.activation)
+        found.append({
+            "weight_gradient_norm": np.linalg.norm(A.T @ dZ),
+            "activation_gradient_norm": np.linalg.norm(dY),
+            "derivative_mean": slopes.mean(),
+            "derivative_quantiles": np.quantile(np.abs(slopes), [0.0, 0.25, 0.5, 0.75, 1.0]),
+            "gradient_factor": np.linalg.norm(dX) / np.linalg.norm(dY),
+            "saturated": np.nan if limit is None else np.mean(slopes < threshold * limit),
+            "dead": np.mean((Z <= 0).all(axis=0)) if ramp else np.nan,
+            "zeros": np.mean(Y == 0),
+        })  # fmt: skip
+        dY = dX
+    return found[::-1]
+
+
+def assert_measures(layers, wanted, rtol=1e-9):
+    assert len(layers) == len(wanted)
+    for layer, numbers in zip(layers, wanted, strict=True):
+        for name, value in numbers.items():
+            np.testing.assert_allclose(getattr(layer, name), value, rtol=rtol, atol=1e-15, err_msg=f"{name} of {layer}")
+
+
+def network(activation, dtype=np.float64, slope=0.1, sizes=(5, 12, 9, 7), outputs=3, scale=3.0):
+    """A network with saturated and dead units, and a batch of data."""
+    layers = [nn.Dense(*pair, activation, slope, dtype=dtype) for pair in itertools.pairwise(sizes)]
+    model = nn.Sequential([*layers, nn.Dense(sizes[-1], outputs, dtype=dtype)], seed=1)
+    rng = np.random.default_rng(2)
+    for layer in layers:
+        layer.W = scale * layer.W
+        layer.b = np.where(np.arange(layer.out_features) % 4 == 0, -100.0, rng.standard_normal(layer.out_features))
+    return model, rng.standard_normal((50, sizes[0])), rng.standard_normal((50, outputs))
+
+
+@pytest.mark.parametrize("slope", [0.1, -0.3], ids=["slope", "negative-slope"])
+@pytest.mark.parametrize("batch_size", [7, 50, 256])
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, None])
+def test_sequential(activation, batch_size, slope):
+    """All rows count as one batch, whatever the batches are."""
+    model, X, T = network(activation, slope=slope)
+    diagnosis = diagnose(model, X, T, batch_size=batch_size)
+    assert_measures(diagnosis.layers, expected(model, X, T))
+    assert diagnosis.rows == 50 and diagnosis.loss_name == "mse"
+    assert diagnosis.loss == pytest.approx(np.mean((model.predict(X) - T) ** 2), rel=1e-12)
+    if activation == "relu":
+        assert diagnosis.layers[0].dead >= 0.25
+
+
+def test_float32_gradients_too_small_for_its_squares():
+    """Norms of gradients whose squares float32 cannot hold."""
+    model = nn.Sequential([nn.Dense(8, 8, "sigmoid") for _ in range(30)], seed=0)
+    model.layers[-1].W = 1e-6 * model.layers[-1].W
+    X, T = np.ones((4, 8)), np.zeros((4, 8))
+    found = diagnose(model, X, T).layers
+    wanted = expected(model, X, T)
+    assert 0.0 < wanted[0]["activation_gradient_norm"] < 1e-23
+    assert found[0].activation_gradient_norm == pytest.approx(wanted[0]["activation_gradient_norm"], rel=1e-3)
+    assert found[0].gradient_factor == pytest.approx(wanted[0]["gradient_factor"], rel=1e-3)
+
+
+def test_saturation_threshold():
+    model, X, T = network("tanh")
+    wanted = expected(model, X, T, threshold=0.5)
+    assert_measures(diagnose(model, X, T, saturation_threshold=0.5).layers, wanted)
+    assert 0.1 < wanted[0]["saturated"] < 0.9
+
+
+def test_quartiles_of_many_values_are_those_of_evenly_spaced_rows():
+    model = nn.Sequential([nn.Dense(2, 64, "tanh")], seed=0)
+    X = np.random.default_rng(0).standard_normal((9000, 2))
+    (layer,) = diagnose(model, X, np.zeros((9000, 64)), batch_size=100).layers
+    slopes = 1.0 - np.tanh(X @ model.layers[0].W) ** 2
+    wanted = np.quantile(slopes[::5], [0.25, 0.5, 0.75])  # 9000 · 64 / 2¹⁷ is above 4
+    np.testing.assert_allclose(layer.derivative_quantiles, [slopes.min(), *wanted, slopes.max()], rtol=1e-4)
+
+
+def test_sequential_is_not_changed():
+    model, X, T = network("relu")
+    model.forward(X)
+    model.backward(T)
+
+    def arrays():
+        return [array for layer in model.layers for array in (layer.W, layer.b, layer.dW, layer.db, layer.output)]
+
+    before = [array.copy() for array in arrays()]
+    diagnose(model, X[:9], T[:9])
+    assert all(np.array_equal(*pair) for pair in zip(before, arrays(), strict=True))
+
+
+def test_unit_gain_is_applied_to_the_copy():
+    X = np.random.default_rng(0).standard_normal((200, 32))
+    model = nn.Sequential([nn.Dense(32, 32, "sigmoid", init="unit_gain") for _ in range(6)], seed=0)
+    factors = [layer.gradient_factor for layer in diagnose(model, X, X).layers]
+    assert all(0.6 < factor < 1.6 for factor in factors)
+    assert all(layer.needs_batch for layer in model.layers)
+
+
+def test_default_losses():
+    def name(outputs, y):
+        return diagnose(nn.Sequential([nn.Dense(2, outputs)], seed=0), np.ones((4, 2)), y).loss_name
+
+    assert name(3, [0, 1, 2, 0]) == name(2, np.eye(2)[[0, 1, 1, 0]].astype(int)) == "softmax_cross_entropy"
+    assert name(1, [0, 1, 1, 0]) == name(1, np.array([True, False, True, True])) == "binary_cross_entropy"
+    assert name(1, [0, 1, 2, 0]) == name(1, [0.0, 1.0, 1.0, 0.0]) == name(2, [[3, 4]] * 4) == "mse"
+    model = nn.Sequential([nn.Dense(2, 1)], seed=0)
+    model.fit(np.ones((4, 2)), [0, 1, 1, 0], loss="mse", optimizer="sgd")
+    assert diagnose(model, np.ones((4, 2)), [0, 1, 1, 0]).loss_name == "mse"
+
+
+@pytest.mark.parametrize(("arguments", "error", "words"), [
+    ({"model": [1, 2]}, TypeError, "model must be an nn.Sequential.*got list"),
+    ({"X": np.ones((3, 4))}, ValueError, r"X must have shape \(rows, 5\)"),
+    ({"y": np.ones((2, 3))}, ValueError, "y must have one entry for each of the 50 rows"),
+    ({"loss": "hinge"}, ValueError, "loss must be one of"),
+    ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
+    ({"saturation_threshold": 1.0}, ValueError, "saturation_threshold must be above 0 and below 1"),
+])  # fmt: skip
+def test_errors(arguments, error, words):
+    model, X, T = network("tanh")
+    arguments = {"model": model, "X": X, "y": T, **arguments}
+    with pytest.raises(error, match=words):
+        diagnose(arguments.pop("model"), arguments.pop("X"), arguments.pop("y"), **arguments)
+
+
+def test_table_dictionary_and_data_frame():
+    model, X, T = network("relu")
+    diagnosis = diagnose(model, X, T)
+    lines = diagnosis.table().splitlines()
+    assert len(lines) == 5 and lines[1].split()[1:4] == ["layers[0]", "relu", "12"]
+    assert diagnosis.table() in str(diagnosis) and diagnosis.findings[0].text in str(diagnosis)
+    stored = json.loads(json.dumps(diagnosis.to_dict(), allow_nan=False))
+    assert stored["layers"][0]["dead"] == diagnosis.layers[0].dead and stored["layers"][3]["dead"] is None
+    assert stored["findings"][0]["text"] == diagnosis.findings[0].text
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = diagnosis.to_dataframe()
+    assert frame.loc[1, "zeros"] == diagnosis.layers[1].zeros
+    assert frame.loc[2, "derivative_median"] == diagnosis.layers[2].derivative_quantiles[2]
+
+
+def test_importing_it_loads_no_other_library():
+    code = "import sys, fastact.diagnostics; sys.exit(bool({'torch', 'sklearn', 'pandas', 'scipy'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+# findings
+
+
+def kinds(diagnosis):
+    return [finding.kind for finding in diagnosis.findings]
+
+
+def deep(activation, depth=10, init=None, width=32):
+    layers = [nn.Dense(width, width, activation, init=init) for _ in range(depth)]
+    return nn.Sequential([*layers, nn.Dense(width, 2)], seed=0)
+
+
+DATA = np.random.default_rng(0).standard_normal((300, 32))
+LABELS = (DATA[:, 0] > 0).astype(int)
+
+
+def test_finding_vanishing():
+    diagnosis = diagnose(deep("sigmoid"), DATA, LABELS)
+    assert kinds(diagnosis) == ["vanishing"]
+    (finding,) = diagnosis.findings
+    first, last = diagnosis.layers[0], diagnosis.layers[-1]
+    assert finding.layer == 0
+    assert finding.value == first.activation_gradient_norm / last.activation_gradient_norm < 1e-4
+    assert f"{finding.value:.1e} is left at layers[0]" in finding.text
+    assert "sigmoid's derivative is 0.2" in finding.text and "unit_gain" in finding.text and "relu" in finding.text
+
+
+def test_unit_gain_cures_it():
+    """The price are weights so large that they saturate units, which is said."""
+    assert kinds(diagnose(deep("sigmoid", init="unit_gain"), DATA, LABELS)) == ["saturated"]
+    assert kinds(diagnose(deep("tanh", init="unit_gain"), DATA, LABELS)) == ["healthy"]
+
+
+def test_finding_small_weights():
+    model = deep("tanh")
+    for layer in model.layers:
+        layer.W = 0.1 * layer.W
+    (finding,) = diagnose(model, DATA, LABELS).findings
+    assert finding.kind == "vanishing" and "the weights are too small" in finding.text
+
+
+def test_finding_exploding():
+    model = deep("relu")
+    for layer in model.layers:
+        layer.W = 4.0 * layer.W
+    diagnosis = diagnose(model, DATA, LABELS)
+    (finding,) = diagnosis.findings
+    assert finding.kind == "exploding" and finding.value > 1e5 and "unit_gain" in finding.text
+
+
+def test_finding_saturated():
+    model = deep("tanh", depth=2)
+    model.layers[0].W = 30.0 * model.layers[0].W
+    diagnosis = diagnose(model, DATA, LABELS)
+    (finding,) = [finding for finding in diagnosis.findings if finding.kind == "saturated"]
+    assert (finding.layer, finding.value) == (0, diagnosis.layers[0].saturated) and finding.value > 0.9
+    assert f"{finding.value:.0%}" in finding.text and "mean 0 and variance 1" in finding.text
+
+
+def test_finding_dead():
+    model = deep("relu", depth=2)
+    model.layers[1].b = np.full(32, -100.0)
+    diagnosis = diagnose(model, DATA, LABELS)
+    dead, vanishing = diagnosis.findings
+    assert (dead.kind, dead.layer, dead.value) == ("dead", 1, 1.0) and "32 of 32" in dead.text
+    assert (vanishing.kind, vanishing.value) == ("vanishing", 0.0) and "all its units are dead" in vanishing.text
+    leaky = nn.Sequential([copy.deepcopy(layer) for layer in deep("leaky_relu", depth=2).layers], seed=0)
+    leaky.layers[0].b = np.full(32, -100.0)
+    diagnosis = diagnose(leaky, DATA, LABELS)
+    assert diagnosis.layers[0].dead == 1.0 and "dead" not in kinds(diagnosis)
+
+
+def test_findings_of_the_steps_and_of_numbers_that_are_not_finite():
+    def one(loss=1.0, **numbers):
+        return Diagnosis([LayerMeasures(0, "layers[0]", "tanh", 3, **numbers)], 100, loss)
+
+    healthy = {"activation_gradient_norm": 1.0, "weight_gradient_norm": 1.0, "update_ratio": 1e-3}
+    assert kinds(one(**healthy)) == ["healthy"]
+    assert kinds(one(**healthy | {"update_ratio": 1e-8})) == ["small_update"]
+    assert kinds(one(**healthy | {"update_ratio": 0.7})) == ["large_update"]
+    assert "70%" in one(**healthy | {"update_ratio": 0.7}).findings[0].text
+    assert kinds(one(loss=math.nan)) == ["not_finite"]
+    assert kinds(one(**healthy | {"weight_gradient_norm": math.inf})) == ["not_finite"]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_network_that_learns_is_healthy(activation):
+    """Before, during and after a training that succeeds."""
+    model = nn.Sequential([nn.Dense(32, 64, activation), nn.Dense(64, 64, activation), nn.Dense(64, 2)], seed=0)
+    monitor = Monitor(every=1)
+    fresh = kinds(diagnose(model, DATA, LABELS))
+    history = model.fit(DATA, LABELS, loss="softmax_cross_entropy", optimizer=nn.Adam(0.003), epochs=10,
+                        callbacks=[monitor])  # fmt: skip
+    assert history["accuracy"][-1] > 0.85
+    assert fresh == kinds(monitor.diagnosis()) == kinds(diagnose(model, DATA, LABELS)) == ["healthy"]
+
+
+# in training
+
+
+def test_monitor_measures_the_step():
+    """An epoch of one batch: what diagnose finds before the step, and the step."""
+    model, X, T = network("relu", scale=1.0)
+    wanted = expected(model, X, T)
+    before = [layer.W.copy() for layer in model.layers]
+    monitor = Monitor()
+    model.fit(X, T, loss="mse", optimizer=nn.SGD(0.1), batch_size=50, shuffle=False, callbacks=[monitor])
+    wanted[0]["gradient_factor"] = math.nan  # the gradient of X is not computed in training
+    for layer, W, numbers in zip(model.layers, before, wanted, strict=True):
+        numbers["update_ratio"] = np.linalg.norm(layer.W - W) / np.linalg.norm(W)
+        assert numbers["update_ratio"] == pytest.approx(
+            0.1 * numbers["weight_gradient_norm"] / np.linalg.norm(W), rel=1e-9)  # fmt: skip
+    assert_measures(monitor.history[0], wanted)
+    assert monitor.diagnosis().loss == model.history["loss"][0] and monitor.diagnosis().rows == 50
+
+
+def test_monitor_takes_root_mean_squares_over_the_batches_it_measures():
+    model, X, T = network("tanh", scale=1.0)
+    parts = [expected(model, X[rows], T[rows]) for rows in (slice(0, 10), slice(20, 30), slice(40, 50))]
+    monitor = Monitor(every=2)
+    model.fit(X, T, loss="mse", optimizer=nn.SGD(1e-12), batch_size=10, shuffle=False, callbacks=[monitor])
+    for index, layer in enumerate(monitor.history[0]):
+        for name in ("weight_gradient_norm", "activation_gradient_norm"):
+            wanted = math.sqrt(np.mean([part[index][name] ** 2 for part in parts]))
+            assert getattr(layer, name) == pytest.approx(wanted, rel=1e-6)
+        assert layer.derivative_mean == pytest.approx(np.mean([p[index]["derivative_mean"] for p in parts]), rel=1e-6)
+    assert monitor.diagnosis().rows == 30
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.1, -0.1], ids=["relu", "leaky", "negative"])
+def test_monitor_counts_dead_units_over_all_batches(slope):
+    """A unit that is on in one row only, of a batch that is not measured, is not dead."""
+    activation = "leaky_relu" if slope else "relu"
+    model = nn.Sequential([nn.Dense(4, 4, activation, slope), nn.Dense(4, 1)], seed=0)
+    model.layers[0].W = np.eye(4)
+    X = -np.ones((40, 4), dtype=np.float32)
+    X[0, 0] = X[37, 1] = X[17, 2] = 1.0  # of unit 3 no row is on
+    monitor = Monitor(every=100)
+    model.fit(X, np.zeros(40), loss="mse", optimizer=nn.SGD(1e-9), batch_size=4, epochs=2, shuffle=False,
+              callbacks=[monitor])  # fmt: skip
+    assert [layers[0].dead for layers in monitor.history] == [0.25, 0.25]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_monitor_changes_nothing_in_the_training(activation):
+    def train(callbacks):
+        model = nn.Sequential([nn.Dense(32, 16, activation), nn.Dense(16, 2)], seed=0)
+        model.fit(DATA, LABELS, loss="softmax_cross_entropy", optimizer="adam", epochs=3, callbacks=callbacks)
+        return model.predict(DATA)
+
+    assert np.array_equal(train([]), train([Monitor(every=3)]))
+
+
+def test_monitor_arrays_and_data_frame():
+    model, X, T = network("sigmoid")
+    monitor = Monitor(every=1)
+    with pytest.raises(ValueError, match="no finished epoch"):
+        monitor.diagnosis()
+    model.fit(X, T, loss="mse", optimizer="sgd", epochs=3, callbacks=[monitor])
+    assert monitor.array("saturated").shape == (3, 4)
+    assert monitor.array("derivative_quantiles").shape == (3, 4, 5)
+    assert monitor.array("update_ratio")[2, 1] == monitor.history[2][1].update_ratio
+    with pytest.raises(ValueError, match="name must be one of 'weight_gradient_norm'"):
+        monitor.array("colour")
+    with pytest.raises(ValueError, match="every must be at least 1"):
+        Monitor(every=0)
+    model.fit(X, T, loss="mse", optimizer="sgd", epochs=1, callbacks=[monitor])
+    assert len(monitor.history) == 1  # of the last fit
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    assert monitor.to_dataframe().loc[(1, 2), "zeros"] == monitor.history[0][2].zeros
+
+
+# PyTorch
+
+
+@pytest.fixture
+def torch():
+    return pytest.importorskip("torch", reason="PyTorch is not installed")
+
+
+def torch_network(torch, kind, activation):
+    F = torch.nn.functional
+    modules = {"sigmoid": torch.nn.Sigmoid, "tanh": torch.nn.Tanh, "relu": torch.nn.ReLU,
+               "leaky_relu": lambda **how: torch.nn.LeakyReLU(0.1, **how)}  # fmt: skip
+    functions = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": F.relu,
+                 "leaky_relu": lambda Z: F.leaky_relu(Z, 0.1)}  # fmt: skip
+    in_place = {"sigmoid": lambda Z: Z.sigmoid_(), "tanh": lambda Z: Z.tanh_(), "relu": F.relu_,
+                "leaky_relu": lambda Z: F.leaky_relu(Z, negative_slope=0.1, inplace=True)}  # fmt: skip
+    linear = [torch.nn.Linear(*sizes, dtype=torch.float64) for sizes in ((5, 12), (12, 9), (9, 7), (7, 3))]
+    if kind == "modules":
+        layers = [part for layer in linear[:-1] for part in (layer, modules[activation]())]
+        return torch.nn.Sequential(*layers, linear[-1]), linear
+
+    class Network(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = torch.nn.ModuleList(linear)
+
+        def forward(self, X):
+            for layer in self.linear[:-1]:
+                Z = layer(X)
+                X = (functions if kind == "functions" else in_place)[activation](Z)
+            return self.linear[-1](X)
+
+    return Network(), linear
+
+
+def by_autograd(torch, linear, activation, X, T):
+    """The measures by hand: every Z and Y a tensor of its own, whose gradients autograd keeps."""
+    A = torch.tensor(X, requires_grad=True)
+    T = torch.tensor(T)
+    inputs, Zs, Ys, slopes = [], [], [], []
+    for index, layer in enumerate(linear):
+        inputs.append(A)
+        Z = A @ layer.weight.T + layer.bias
+        hidden = index < len(linear) - 1
+        name = activation if hidden else None
+        Y = {"sigmoid": lambda Z: 1 / (1 + torch.exp(-Z)), "tanh": torch.tanh, "relu": lambda Z: Z * (Z > 0),
+             "leaky_relu": lambda Z: torch.where(Z > 0, Z, 0.1 * Z), None: lambda Z: Z * 1}[name](Z)  # fmt: skip
+        (slope,) = torch.autograd.grad(Y.sum(), Z, retain_graph=True)
+        Zs, Ys, slopes, A = [*Zs, Z], [*Ys, Y], [*slopes, slope], Y
+    loss = ((A - T) ** 2).mean()
+    of_weights = torch.autograd.grad(loss, [layer.weight for layer in linear], retain_graph=True)
+    of_outputs = torch.autograd.grad(loss, Ys, retain_graph=True)
+    of_inputs = torch.autograd.grad(loss, inputs)
+    limit = {"sigmoid": 0.25, "tanh": 1.0}.get(activation)
+    wanted = []
+    for index, slope in enumerate(slopes):
+        hidden = index < len(linear) - 1
+        ramp = hidden and limit is None
+        wanted.append({
+            "weight_gradient_norm": float(of_weights[index].norm()),
+            "activation_gradient_norm": float(of_outputs[index].norm()),
+            "gradient_factor": float(of_inputs[index].norm() / of_outputs[index].norm()),
+            "derivative_mean": float(slope.mean()),
+            "derivative_quantiles": np.quantile(slope.numpy(), [0.0, 0.25, 0.5, 0.75, 1.0]),
+            "saturated": float((slope < 0.05 * limit).double().mean()) if hidden and limit else math.nan,
+            "dead": float((Zs[index] <= 0).all(dim=0).double().mean()) if ramp else math.nan,
+            "zeros": float((Ys[index] == 0).double().mean()),
+        })  # fmt: skip
+    return wanted, float(loss.detach())
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("kind", ["modules", "functions", "in place"])
+def test_torch(torch, kind, activation):
+    model, linear = torch_network(torch, kind, activation)
+    twin, X, T = network(activation)
+    with torch.no_grad():
+        for layer, other in zip(linear, twin.layers, strict=True):
+            layer.weight.copy_(torch.tensor(other.W.T))
+            layer.bias.copy_(torch.tensor(other.b))
+    wanted, loss = by_autograd(torch, linear, activation, X, T)
+    for batch_size in (50, 16):
+        diagnosis = diagnose(model, X, T, batch_size=batch_size)
+        assert_measures(diagnosis.layers, wanted)
+        assert diagnosis.loss == pytest.approx(loss, rel=1e-12) and diagnosis.loss_name == "mse"
+        assert [layer.activation for layer in diagnosis.layers] == [activation] * 3 + [None]
+    assert_measures(diagnosis.layers, expected(twin, X, T))
+    names = {"modules": ["0", "2", "4", "6"]}.get(kind, [f"linear.{index}" for index in range(4)])
+    assert [layer.name for layer in diagnosis.layers] == names
+
+
+def test_torch_convolutions(torch):
+    """Channels are units; every place of every image is a row."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ReLU(inplace=True),
+                                torch.nn.Flatten(), torch.nn.Linear(4 * 16, 3))  # fmt: skip
+    with torch.no_grad():
+        model[1].bias[2] = -50.0
+    model.eval()
+    X, y = torch.randn(20, 1, 6, 6), torch.arange(20) % 3
+    first, last = diagnose(model, X, y, batch_size=8).layers
+    Z = model[1](model[0](X))
+    Y = torch.relu(Z)
+    loss = torch.nn.functional.cross_entropy(model[4](Y.flatten(1)), y)
+    dW, dY = torch.autograd.grad(loss, [model[0].weight, Y])
+    assert (first.name, first.activation, first.units, first.dead) == ("0", "relu", 4, 0.25)
+    assert (last.name, last.activation, last.units) == ("4", None, 3)
+    assert first.weight_gradient_norm == pytest.approx(float(dW.norm()), rel=1e-5)
+    assert first.activation_gradient_norm == pytest.approx(float(dY.norm()), rel=1e-5)
+    assert first.zeros == pytest.approx(float((Y == 0).float().mean()), rel=1e-6)
+    assert first.derivative_mean == pytest.approx(float((Z > 0).float().mean()), rel=1e-6)
+
+
+class Failing(Exception):
+    pass
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_torch_module_is_not_changed(torch, fails):
+    """Weights, gradients, modes, buffers, random numbers and hooks are what they were, after an error too."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.BatchNorm1d(4), torch.nn.Tanh(), torch.nn.Dropout(0.5),
+                                torch.nn.Linear(4, 2))  # fmt: skip
+    model[3].eval()
+    X, y = torch.randn(30, 5), torch.arange(30) % 2
+    model(X).sum().backward()
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    gradients = [parameter.grad.clone() for parameter in model.parameters()]
+    numbers = torch.random.get_rng_state()
+
+    def loss(outputs, targets):
+        torch.rand(3)
+        if fails:
+            raise Failing
+        return torch.nn.functional.cross_entropy(outputs, targets)
+
+    try:
+        diagnose(model, X, y, loss=loss)
+        assert not fails
+    except Failing:
+        assert fails
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    assert all(torch.equal(p.grad, gradient) for p, gradient in zip(model.parameters(), gradients, strict=True))
+    assert [module.training for module in model.modules()] == [True, True, True, True, False, True]
+    assert torch.equal(numbers, torch.random.get_rng_state())
+    assert not X.requires_grad and torch.is_grad_enabled()
+    assert not any(m._forward_hooks or m._backward_hooks or m._forward_pre_hooks for m in model.modules())
+    assert not any(p._backward_hooks for p in model.parameters())
+
+
+def test_torch_frozen_weights_shared_weights_and_other_functions(torch):
+    torch.manual_seed(0)
+    shared = torch.nn.Linear(5, 5)
+    model = torch.nn.Sequential(shared, torch.nn.GELU(), shared, torch.nn.Sigmoid(), torch.nn.Linear(5, 1))
+    model[4].weight.requires_grad_(False)
+    first, second, last = diagnose(model, torch.randn(10, 5), np.arange(10) % 2).layers
+    assert (first.activation, second.activation) == ("gelu", "sigmoid") and math.isnan(first.derivative_mean)
+    assert first.weight_gradient_norm == second.weight_gradient_norm > 0.0
+    assert math.isnan(last.weight_gradient_norm) and last.activation_gradient_norm > 0.0
+
+
+@pytest.mark.parametrize(("build", "arguments", "error", "words"), [
+    ("Linear(5, 3)", {"y": np.zeros((50, 2))}, ValueError, r"y must have the shape of the outputs, \(50, 3\)"),
+    ("Linear(5, 3)", {"y": np.zeros(3)}, ValueError, "y must have one entry for each of the 50 rows"),
+    ("Linear(5, 3)", {"loss": "hinge"}, ValueError, "loss must be one of"),
+    ("Linear(5, 3)", {"loss": lambda outputs, y: outputs}, TypeError, "loss must return a tensor of one number"),
+    ("LSTM(5, 3)", {}, TypeError, "model must return one tensor, got tuple"),
+    ("Identity()", {"y": np.zeros((50, 5))}, ValueError, "model must have a layer to be seen"),
+])  # fmt: skip
+def test_torch_errors(torch, build, arguments, error, words):
+    model = eval(f"torch.nn.{build}")
+    _, X, T = network("tanh")
+    arguments = {"y": T, **arguments}
+    with pytest.raises(error, match=words):
+        diagnose(model, X, arguments.pop("y"), **arguments)
+
+
+# scikit-learn
+
+
+def sklearn_gradients(estimator, X, y):
+    """‖dW‖ of each layer and the loss, by scikit-learn's own backpropagation."""
+    if hasattr(estimator, "_label_binarizer"):
+        y = estimator._label_binarizer.transform(y)
+    y = np.asarray(y).reshape(len(X), -1)
+    units = [X.shape[1], *np.atleast_1d(estimator.hidden_layer_sizes), estimator.n_outputs_]
+    activations = [X] + [np.empty((len(X), n)) for n in units[1:]]
+    deltas = [np.empty_like(a) for a in activations[1:]]
+    W, b = [np.empty_like(w) for w in estimator.coefs_], [np.empty_like(v) for v in estimator.intercepts_]
+    arguments = [X, y, activations, deltas, W, b]
+    if "sample_weight" in estimator._backprop.__code__.co_varnames:
+        arguments.insert(2, None)
+    loss, W, _ = estimator._backprop(*arguments)
+    return [np.linalg.norm(w) for w in W], loss
+
+
+@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
+@pytest.mark.parametrize("task", ["two classes", "three classes", "labels", "regression", "two targets"])
+def test_sklearn(task, activation):
+    neural_network = pytest.importorskip("sklearn.neural_network", reason="scikit-learn is not installed")
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 5))
+    y = {"two classes": np.array(["no", "yes"])[(X[:, 0] > 0).astype(int)], "three classes": np.arange(60) % 3 + 7,
+         "labels": (X[:, :3] > 0).astype(int), "regression": X[:, 0] ** 2, "two targets": X[:, :2] ** 2}[task]  # fmt: skip
+    name = "MLPRegressor" if task in ("regression", "two targets") else "MLPClassifier"
+    settings = {"activation": activation, "alpha": 0.0, "max_iter": 5, "random_state": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = getattr(neural_network, name)(hidden_layer_sizes=(8, 6), **settings).fit(X, y)
+        from fastact import sklearn
+
+        ours = getattr(sklearn, name)(hidden_layer_sizes=(8, 6), **settings).fit(X, y)
+    wanted, loss = sklearn_gradients(theirs, X, y)
+    before = [W.copy() for W in theirs.coefs_]
+    diagnosis = diagnose(theirs, X, y, batch_size=16)
+    assert [layer.weight_gradient_norm for layer in diagnosis.layers] == pytest.approx(wanted, rel=1e-8)
+    assert diagnosis.loss == pytest.approx(loss, rel=1e-8)
+    assert all(np.array_equal(a, b) for a, b in zip(before, theirs.coefs_, strict=True))
+    assert [layer.activation for layer in diagnosis.layers] == [sklearn.estimators.ACTIVATIONS[activation]] * 2 + [None]
+    theirs.coefs_, theirs.intercepts_ = ours.coefs_, ours.intercepts_  # the same but for rounding
+    wanted, _ = sklearn_gradients(theirs, X, y)
+    assert [layer.weight_gradient_norm for layer in diagnose(ours, X, y).layers] == pytest.approx(wanted, rel=1e-8)
+
+
+def test_sklearn_errors():
+    neural_network = pytest.importorskip("sklearn.neural_network", reason="scikit-learn is not installed")
+    from sklearn.pipeline import make_pipeline
+
+    with pytest.raises(ValueError, match="model must be fitted"):
+        diagnose(neural_network.MLPClassifier(), np.ones((3, 2)), [0, 1, 0])
+    with pytest.raises(TypeError, match="of a pipeline give the last step"):
+        diagnose(make_pipeline(neural_network.MLPClassifier()), np.ones((3, 2)), [0, 1, 0])
+
+
+# experiments
+
+
+@pytest.mark.parametrize("cause", ["negative_weights", "high_rate"])
+def test_dying_relu(cause):
+    X, _, y, _ = synthetic()
+    relu, leaky = (dying_relu(X, y, cause, slope, width=32) for slope in (0.0, 0.1))
+    assert relu.dead[0] == leaky.dead[0] < 0.2  # the same fresh network
+    assert relu.dead[1] == leaky.dead[1] > 0.5
+    assert relu.dead[2] >= relu.dead[1]  # for good
+    assert leaky.dead[2] < leaky.dead[1]
+    if cause == "negative_weights":
+        assert relu.dead[1] == relu.dead[2] == 1.0 and relu.accuracy < 0.2
+        assert leaky.dead[2] < 0.5 and leaky.accuracy > 0.9
+    with pytest.raises(ValueError, match="cause must be one of 'negative_weights', 'high_rate'; got 'age'"):
+        dying_relu(X, y, "age")
+    with pytest.raises(ValueError, match="X must have values of at least 0, got -1"):
+        dying_relu(X - 1.0, y, cause)
+
+
+def test_sweep_of_slopes():
+    found = sweep_slopes(synthetic(), slopes=(0.0, 0.1), seeds=(0, 1), depth=2, width=32, epochs=10)
+    assert [result.negative_slope for result in found] == [0.0, 0.1]
+    assert found[0].recovered == 0.0 < 0.3 < found[1].recovered
+    assert found[1].recovered_accuracy > found[0].recovered_accuracy
+    assert all(result.accuracies.shape == (2,) for result in found)
+
+
+def test_best_slopes_are_those_that_the_seeds_cannot_tell_apart():
+    results = [SlopeResult(slope, [], np.array(accuracies)) for slope, accuracies in
+               {0.0: [0.70, 0.71, 0.72], 0.1: [0.90, 0.80, 0.85], 0.2: [0.91, 0.79, 0.86]}.items()]  # fmt: skip
+    assert best_slopes(results) == [0.1, 0.2]
+    assert results[1].accuracy == pytest.approx(0.85) and results[1].spread == pytest.approx(0.05)
