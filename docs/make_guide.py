@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 import fastact
-from fastact import _drawing, nn, plots
+from fastact import _digits, _drawing, nn, plots
 from fastact._commands import one_thread
-from fastact.diagnostics import diagnose, theory
+from fastact.diagnostics import diagnose, experiments, theory
 from fastact.report import data, experiment
 
 GUIDE = Path(__file__).with_name("guide.md")
@@ -35,13 +35,12 @@ HIGH_RATE = 0.2
 
 
 class Killed(NamedTuple):
-    """Networks whose first layer has been killed: histories of the first seed by activation, how much of that layer is
-    dead in the end, and validation accuracies by slope (0 is the ReLU), one a seed, with it killed and as usual."""
+    """Networks whose first layer has been killed, trained by gradient descent: histories of the first seed, what share
+    of that layer is dead in the end, and validation accuracies by slope (0 is the ReLU), one a seed."""
 
     histories: dict[str, nn.History]
     dead: dict[str, float]
-    killed_scores: dict[float, list[float]]
-    usual_scores: dict[float, list[float]]
+    scores: dict[float, list[float]]
 
 
 class Results(NamedTuple):
@@ -53,6 +52,7 @@ class Results(NamedTuple):
     tasks: dict[str, dict[str, list[float]]]
     high_rate: dict[str, experiment.Run]
     killed: Killed
+    sweep: list[experiments.SlopeResult]
 
 
 def compute() -> Results:
@@ -69,7 +69,8 @@ def compute() -> Results:
                 "waves": _scores(waves(), 2),
             },
             _train(digits, 0, 3, rate=HIGH_RATE),
-            _kill(digits),
+            _kill(_digits.digits("the guide")),
+            experiments.sweep_slopes(_digits.digits("the guide"), (0.0, *SLOPES), SEEDS),
         )
 
 
@@ -92,27 +93,21 @@ def _scores(dataset, depth):
 
 
 def _kill(digits):
-    """Train networks of two hidden layers on inputs of 0 or above, with and without weights below 0 in the first."""
-    histories, dead = {}, {}
-    killed, usual = ({slope: [] for slope in (0.0, *SLOPES)} for _ in range(2))
-    for slope, seed in itertools.product(killed, SEEDS):
-        order = np.random.default_rng(seed).permutation(len(digits.X))
-        X, y = digits.X[order], digits.y[order]  # pixels from 0 to 1
-        for scores in (killed, usual):
-            activation = "leaky_relu" if slope else "relu"
-            layers = [nn.Dense(64, WIDTH, activation, slope), nn.Dense(WIDTH, WIDTH, activation, slope)]
-            model = nn.Sequential([*layers, nn.Dense(WIDTH, 10)], seed=seed)
-            if scores is killed:
-                layers[0].W = -np.abs(layers[0].W)
-            optimizer, validation = nn.SGD(RATE, MOMENTUM), (X[:360], y[:360])
-            history = model.fit(X[360:], y[360:], loss="softmax_cross_entropy", optimizer=optimizer, epochs=EPOCHS,
-                                batch_size=BATCH, validation_data=validation)  # fmt: skip
-            scores[slope].append(history["val_accuracy"][-1])
-            if scores is killed and seed == 0 and slope in (0.0, SLOPE, 0.1):
-                name = f"leaky_relu, slope {slope:g}" if slope else "relu"
-                histories[name] = history
-                dead[f"{slope:g}"] = diagnose(model, X[360:], y[360:]).layers[0].dead
-    return Killed(histories, dead, killed, usual)
+    """Train networks of two hidden layers, all weights of the first below 0, on inputs of 0 or above."""
+    histories, dead, scores = {}, {}, {slope: [] for slope in (0.0, *SLOPES)}
+    X, X_test, y, y_test = digits
+    for slope, seed in itertools.product(scores, SEEDS):
+        activation = "leaky_relu" if slope else "relu"
+        layers = [nn.Dense(64, WIDTH, activation, slope), nn.Dense(WIDTH, WIDTH, activation, slope)]
+        model = nn.Sequential([*layers, nn.Dense(WIDTH, 10)], seed=seed)
+        layers[0].W = -np.abs(layers[0].W)
+        history = model.fit(X, y, loss="softmax_cross_entropy", optimizer=nn.SGD(RATE, MOMENTUM), epochs=EPOCHS,
+                            batch_size=BATCH, validation_data=(X_test, y_test))  # fmt: skip
+        scores[slope].append(history["val_accuracy"][-1])
+        if seed == 0 and slope in (0.0, SLOPE, 0.1):
+            histories[f"leaky_relu, slope {slope:g}" if slope else "relu"] = history
+            dead[f"{slope:g}"] = diagnose(model, X, y).layers[0].dead
+    return Killed(histories, dead, scores)
 
 
 def numbers(results: Results) -> dict[str, float]:
@@ -153,10 +148,15 @@ def numbers(results: Results) -> dict[str, float]:
         found[f"high_rate.{name}.epochs"] = run.history.epochs
     for name, share in results.killed.dead.items():
         found[f"killed.{name}.first.dead"] = 100 * share
-    for kind, by_slope in (("killed", results.killed.killed_scores), ("usual", results.killed.usual_scores)):
-        for slope, of_seeds in by_slope.items():
-            found[f"{kind}.{slope:g}.mean"] = 100 * float(np.mean(of_seeds))
-            found[f"{kind}.{slope:g}.spread"] = 100 * float(np.std(of_seeds, ddof=1))
+    for slope, of_seeds in results.killed.scores.items():
+        found[f"killed.{slope:g}.mean"] = 100 * float(np.mean(of_seeds))
+        found[f"killed.{slope:g}.spread"] = 100 * float(np.std(of_seeds, ddof=1))
+    for result in results.sweep:
+        name = f"{result.negative_slope:g}"
+        found[f"adam.{name}.back"] = 100 * result.recovered
+        found[f"adam.{name}.score"] = 100 * result.recovered_accuracy
+        found[f"usual.{name}.mean"] = 100 * result.accuracy
+        found[f"usual.{name}.spread"] = 100 * result.spread
     for task, scores in results.tasks.items():
         for name, of_seeds in scores.items():
             found[f"{task}.{name}.mean"] = 100 * float(np.mean(of_seeds))
@@ -184,7 +184,7 @@ def draw(results: Results) -> dict[str, object]:
         "sparsity": plots.units(digits["relu"].monitor),
         "high-rate": plots.units(results.high_rate["relu"].monitor),
         "killed": plots.training_curves(results.killed.histories, "accuracy"),
-        "slopes": _draw_slopes(results.killed),
+        "slopes": _draw_slopes(results),
         "gradients-unit-gain": level,
         "training-unit-gain": plots.training_curves(cured, "accuracy"),
     }
@@ -203,16 +203,20 @@ def _draw_chains(chains):
     return _drawing.finish(ax)
 
 
-def _draw_slopes(killed):
-    """Accuracy by slope; the bars are the spread of the seeds, the dashed line is ReLU with its usual weights."""
+def _draw_slopes(results):
+    """Accuracy by slope: of killed networks, and of one that starts as usual; the bars are the spread of the seeds."""
     ax = _drawing.one_axes(None)
-    kinds = {"first layer killed": killed.killed_scores, "usual weights": killed.usual_scores}
-    for (label, by_slope), style in zip(kinds.items(), _drawing.styles(kinds).values(), strict=True):
-        scores = np.array([by_slope[slope] for slope in SLOPES])
-        ax.errorbar(SLOPES, scores.mean(axis=1), scores.std(axis=1, ddof=1), label=label, capsize=3, **style)
-    ax.axhline(np.mean(killed.usual_scores[0.0]), color=_drawing.TEXT, linestyle="--", label="ReLU, usual weights")
+    scores = np.array([results.killed.scores[slope] for slope in SLOPES])
+    sweep = results.sweep[1:]  # without the ReLU
+    lines = {
+        "killed, gradient descent": (scores.mean(axis=1), scores.std(axis=1, ddof=1)),
+        "killed, Adam": ([result.recovered_accuracy for result in sweep], None),
+        "usual weights": ([result.accuracy for result in sweep], [result.spread for result in sweep]),
+    }
+    for (label, (mean, spread)), style in zip(lines.items(), _drawing.styles(lines).values(), strict=True):
+        ax.errorbar(SLOPES, mean, spread, label=label, capsize=3, **style)
     ax.set_xscale("log")
-    ax.set(xlabel="slope of leaky ReLU", ylabel="validation accuracy", ylim=(0.0, 1.03))
+    ax.set(xlabel="slope of leaky ReLU", ylabel="accuracy", ylim=(0.0, 1.03))
     return _drawing.finish(ax)
 
 
