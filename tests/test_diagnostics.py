@@ -563,7 +563,8 @@ def test_sklearn(task, activation):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((60, 5))
     y = {"two classes": np.array(["no", "yes"])[(X[:, 0] > 0).astype(int)], "three classes": np.arange(60) % 3 + 7,
-         "labels": (X[:, :3] > 0).astype(int), "regression": X[:, 0] ** 2, "two targets": X[:, :2] ** 2}[task]  # fmt: skip
+         "labels": (X[:, :3] > 0).astype(int), "regression": X[:, 0] ** 2,
+         "two targets": X[:, :2] ** 2}[task]  # fmt: skip
     name = "MLPRegressor" if task in ("regression", "two targets") else "MLPClassifier"
     settings = {"activation": activation, "alpha": 0.0, "max_iter": 5, "random_state": 0}
     with warnings.catch_warnings():

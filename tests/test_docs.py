@@ -14,7 +14,8 @@ import fastact
 README = Path(__file__).resolve().parent.parent / "README.md"
 NN = ["callbacks", "gradient_check", "history", "initializers", "layers", "losses", "model", "optimizers", "scaling",
       "schedules", "storage"]
-MODULES = ["", "_reference", "nn", *(f"nn.{name}" for name in NN)]
+DIAGNOSTICS = ["experiments", "models", "monitor", "theory"]
+MODULES = ["", "_reference", "nn", *(f"nn.{name}" for name in NN), *(f"diagnostics.{name}" for name in DIAGNOSTICS)]
 if importlib.util.find_spec("matplotlib"):
     MODULES += ["plots"]
 if importlib.util.find_spec("sklearn"):

@@ -24,6 +24,7 @@ MISTAKES = Path(__file__).with_name("typing_mistakes.py")
 COMPILED = ["fastact.activations", "fastact.kernels", "fastact.ufuncs"]
 NN = ["batches", "callbacks", "data", "gradient_check", "history", "initializers", "layers", "losses", "model",
       "optimizers", "progress", "scaling", "schedules", "storage", "weights"]
+DIAGNOSTICS = ["experiments", "findings", "measures", "models", "monitor", "sequential", "sklearn", "theory", "torch"]
 
 
 def run(*command, cwd):
@@ -116,9 +117,10 @@ def test_stub_and_signature(p):
 
 
 def annotated():
-    """The public functions and methods of fastact.nn, fastact.runtime and fastact.sklearn, by name."""
+    """The public functions and methods of fastact.nn, .diagnostics, .runtime and .sklearn, by name."""
     found = {}
     modules = [fastact.runtime, *(importlib.import_module(f"fastact.nn.{name}") for name in NN)]
+    modules += [importlib.import_module(f"fastact.diagnostics.{name}") for name in DIAGNOSTICS]
     if importlib.util.find_spec("sklearn"):
         modules += [importlib.import_module(f"fastact.sklearn.{name}") for name in ("estimators", "patching")]
     for module in modules:

@@ -8,14 +8,16 @@ from typing import NamedTuple
 import numpy as np
 
 from fastact import nn
-from fastact._commands import CommandError, integer, names
+from fastact._commands import CommandError, UsageError, integer, names
 from fastact._digits import digits, synthetic
 from fastact.demo import ACTIVATIONS, LEARNING_RATE, MOMENTUM
-from fastact.diagnostics import diagnose, theory
+from fastact.diagnostics import diagnose, experiments, theory
 from fastact.nn.progress import Progress
 
 CHAINS = 25  # of random weights, of which the median is told
 BATCH_SIZE = 64
+SEEDS = 5  # of the experiments with dying ReLUs
+SLOPES = (0.0, 0.001, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0)
 
 # name on the command line -> initialiser of a network, and of a chain (None: every weight is 1)
 INITIALIZERS = {
@@ -50,6 +52,11 @@ def add_arguments(parser):
     parser.add_argument(
         "--epochs", type=integer(0), default=10, metavar="N", help="epochs of training; 0 measures only (10)"
     )
+    parser.add_argument(
+        "--dying-relu",
+        action="store_true",
+        help=f"instead: kill the units of a ReLU, see which come back, and try slopes ({SEEDS} seeds from --seed on)",
+    )
     parser.add_argument("--seed", type=integer(0), default=0, metavar="N", help="seed of weights and batches (0)")
 
 
@@ -68,6 +75,9 @@ class Row(NamedTuple):
 def run(arguments):
     """Measure and print."""
     data = _data(arguments)
+    if arguments.dying_relu:
+        _run_dying_relu(arguments, data)
+        return
     combinations = list(itertools.product(arguments.activation, arguments.init))
     rows = []
     with np.errstate(all="ignore"), Progress(len(combinations), "gradients") as bar:
@@ -75,9 +85,8 @@ def run(arguments):
             bar.note(f"{activation}, {init}")
             rows.append(_measure(activation, init, data, arguments))
             bar.update()
-    what = "images of handwritten digits, 8x8 pixels" if arguments.data == "digits" else "points around 10 centres"
     print(
-        f"{len(data[0]):,} training and {len(data[1]):,} test {what}\n"
+        f"{_described(data, arguments)}\n"
         f"network 64 - {arguments.depth} x {arguments.width} - 10, float32; seed {arguments.seed}\n"
         f"SGD, learning rate {LEARNING_RATE}, momentum {MOMENTUM}; "
         f"{arguments.epochs} epochs of batches of {BATCH_SIZE}\n"
@@ -98,6 +107,11 @@ def _data(arguments):
         print(f"Synthetic data, not the digits: {error}\n")
         return synthetic()
     return data
+
+
+def _described(data, arguments):
+    what = "images of handwritten digits, 8x8 pixels" if arguments.data == "digits" else "points around 10 centres"
+    return f"{len(data[0]):,} training and {len(data[1]):,} test {what}"
 
 
 def _measure(activation, init, data, arguments):
@@ -200,3 +214,53 @@ def _cures(rows):
             f"{worst.network:.1e}{accuracies}"
         )
     return lines
+
+
+def _run_dying_relu(arguments, data):
+    """Kill units and let them come back, with a ReLU and with leaky ones, and print what became of them."""
+    if not arguments.epochs:
+        raise UsageError("--dying-relu needs --epochs of at least 1")
+    seeds = range(arguments.seed, arguments.seed + SEEDS)
+    settings = {"width": arguments.width, "epochs": arguments.epochs}
+    results, by_rate = [], []
+    with np.errstate(all="ignore"), Progress(2 * len(SLOPES), "dying ReLU") as bar:
+        for slope in SLOPES:
+            bar.note(f"slope {slope:g}")
+            results += experiments.sweep_slopes(data, [slope], seeds, depth=min(arguments.depth, 5), **settings)
+            bar.update()
+            X, _, y, _ = data
+            by_rate.append([experiments.dying_relu(X, y, "high_rate", slope, seed=s, **settings) for s in seeds])
+            bar.update()
+    print(
+        f"{_described(data, arguments)}\n"
+        f"One hidden layer of {arguments.width} ReLUs, killed; then {arguments.epochs} epochs of Adam with the slope.\n"
+        f"Means of seeds {seeds[0]} to {seeds[-1]}.\n\n"
+        "         negative weights             rate too high                start as usual,\n"
+        "  slope  dead before -> after  right  dead before -> after  right  "
+        f"{min(arguments.depth, 5)} layers: test right\n{'-' * 87}"
+    )
+    for result, recoveries in zip(results, by_rate, strict=True):
+        test = f"{result.accuracy:.1%} +- {result.spread:.1%}"
+        print(f"{result.negative_slope:>7g}  {_dead(result.recoveries)}  {_dead(recoveries)}  {test:>22}")
+    best = experiments.best_slopes(results)
+    relu, leaky = results[0], max(results[1:], key=lambda result: result.recovered)
+    names = ", ".join(f"{slope:g}" for slope in best)
+    served = (
+        f"slope {names} serves best from a usual start"
+        if len(best) == 1
+        else f"from a usual start {len(best)} of {len(SLOPES)} slopes cannot be told apart by {SEEDS} seeds: {names}"
+    )
+    print(
+        f"{'-' * 87}\n"
+        "dead: hidden units that are off for every training row. right: training rows with the right label.\n\n"
+        f"* killed by negative weights, {relu.recovered:.0%} of a ReLU's units come back, and it gets "
+        f"{relu.recovered_accuracy:.1%} right;\n  most come back with slope {leaky.negative_slope:g}: "
+        f"{leaky.recovered:.0%}, and {leaky.recovered_accuracy:.1%} right\n* {served}"
+    )
+
+
+def _dead(recoveries):
+    """Return the mean shares of dead units before and after training, and of rows that are right, as three cells."""
+    before, after = (statistics.fmean(recovery.dead[when] for recovery in recoveries) for when in (1, 2))
+    right = statistics.fmean(recovery.accuracy for recovery in recoveries)
+    return f"{before:>11.1%} -> {after:>6.1%} {right:>6.1%}"

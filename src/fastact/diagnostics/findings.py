@@ -197,8 +197,9 @@ def _saturated(diagnosis):
         worst.index,
         "saturated",
         f"{_names(bad)} {_are(bad)} saturated: in {worst.name}{first} for {worst.saturated:.0%} of the values "
-        f"{worst.activation}'s derivative is next to nothing, and {worst.derivative_mean:.2g} in the mean of all. Smaller "
-        f"weights (init='glorot_uniform', weight decay), a lower learning rate or {INSTEAD[worst.activation]} would help.",
+        f"{worst.activation}'s derivative is next to nothing, and {worst.derivative_mean:.2g} in the mean of all. "
+        "Smaller weights (init='glorot_uniform', weight decay), a lower learning rate or "
+        f"{INSTEAD[worst.activation]} would help.",
         worst.saturated,
     )
 
