@@ -195,3 +195,55 @@ def test_history_plots_on_given_axes(pyplot):
         history.plot(axes)
     with pytest.raises(ValueError, match="there is nothing to plot"):
         nn.History().plot()
+
+
+class Batches(nn.Callback):
+    """Notes what it is called with."""
+
+    def __init__(self):
+        self.calls, self.gradients = [], []
+
+    def on_batch_begin(self, model, epoch, batch):
+        self.calls.append(("begin", epoch, batch, model.layers[0].W.copy()))
+        return self.see if batch == 2 else None
+
+    def see(self, layer, dY):
+        self.gradients.append((layer, dY.copy()))
+
+    def on_batch_end(self, model, epoch, batch):
+        self.calls.append(("end", epoch, batch, model.layers[0].W.copy()))
+
+
+def test_calls_for_every_batch():
+    """Around each step; the gradients are those of a backward pass by hand."""
+    model = nn.Sequential([nn.Dense(3, 4, "tanh", dtype=np.float64), nn.Dense(4, 2, dtype=np.float64)], seed=0)
+    X, T = np.random.default_rng(0).standard_normal((2, 10, 3))
+    T = T[:, :2]
+    callback = Batches()
+    model.fit(X, T, loss="mse", optimizer=nn.SGD(0.1), epochs=2, batch_size=5, shuffle=False, callbacks=[callback])
+    assert [call[:3] for call in callback.calls] == [
+        (when, epoch, batch) for epoch in (1, 2) for batch in (1, 2) for when in ("begin", "end")]  # fmt: skip
+    weights = [call[3] for call in callback.calls]
+    for begin, end, after in zip(weights[::2], weights[1::2], weights[2::2], strict=False):
+        assert not np.array_equal(begin, end) and np.array_equal(end, after)
+
+    twin = nn.Sequential([nn.Dense(3, 4, "tanh", dtype=np.float64), nn.Dense(4, 2, dtype=np.float64)], seed=0)
+    twin.train_on_batch(X[:5], T[:5], loss="mse", optimizer=nn.SGD(0.1))
+    _, dY = nn.mse(twin.forward(X[5:]), T[5:])
+    seen = callback.gradients[:2]
+    assert [layer for layer, _ in seen] == model.layers[::-1]
+    np.testing.assert_allclose(seen[0][1], dY, rtol=1e-12)
+    np.testing.assert_allclose(seen[1][1], dY @ twin.layers[1].W.T, rtol=1e-12)
+
+
+def test_an_error_in_a_step_leaves_no_watcher():
+    model = nn.Sequential([nn.Dense(3, 2)], seed=0)
+    callback = Batches()
+    with pytest.raises(FloatingPointError):
+        model.fit(np.full((4, 3), 1e30), np.zeros((4, 2)), loss="mse", optimizer=nn.SGD(1e30), epochs=3, batch_size=2,
+                  callbacks=[callback])  # fmt: skip
+    seen = len(callback.gradients)
+    model.layers[0].W = np.ones((3, 2))
+    model.layers[0].b = np.zeros(2)
+    model.fit(np.ones((4, 3)), np.zeros((4, 2)), loss="mse", optimizer="sgd", batch_size=2)
+    assert len(callback.gradients) == seen

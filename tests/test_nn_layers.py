@@ -490,3 +490,36 @@ def test_repr_and_summary():
     assert "1  Dense(7, 6, activation='relu')  (rows, 6) " in layers[1]
     assert total.split() == ["total,", "float32", "111", "444"]
     assert [p.name for p in model.parameters()][:3] == ["layers[0].W", "layers[0].b", "layers[1].W"]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("activation", "slope"), [
+    ("sigmoid", 0.0), ("tanh", 0.0), ("relu", 0.0), ("leaky_relu", 0.1), ("leaky_relu", -0.5), (None, 0.0),
+])  # fmt: skip
+def test_slopes_and_active_units(activation, slope, dtype):
+    """φ′ of the last forward pass, and the units that were on."""
+    layer = nn.Dense(4, 6, activation, slope, dtype=dtype)
+    layer.initialize(np.random.default_rng(0))
+    layer.b = [0.0, 0.0, 0.0, -100.0, 0.0, -100.0]
+    seen = np.zeros(6, dtype=bool)
+    assert layer.slopes() is None
+    layer.mark_active(seen)
+    assert not seen.any()
+    X = np.random.default_rng(1).standard_normal((20, 4)).astype(dtype)
+    layer.forward(X)
+    Z = (X @ layer.W + layer.b).astype(np.float64)
+    if activation is None:
+        assert layer.slopes() is None
+    else:
+        wanted = {"sigmoid": np.exp(-Z) / (1 + np.exp(-Z)) ** 2, "tanh": 1 - np.tanh(Z) ** 2}.get(
+            activation, np.where(Z > 0, 1.0, slope))  # fmt: skip
+        np.testing.assert_allclose(layer.slopes(), wanted, atol=10 * np.finfo(dtype).eps)
+    layer.mark_active(seen)
+    ramp = activation in ("relu", "leaky_relu")
+    assert np.array_equal(seen, (Z > 0).any(axis=0) if ramp else np.zeros(6, dtype=bool))
+    if ramp:
+        layer.forward(np.zeros((3, 4), dtype))
+        layer.mark_active(seen)
+        assert list(seen) == [True, True, True, False, True, False]  # nothing is forgotten
+        with pytest.raises(ValueError, match="seen must be a plain boolean array of 6 elements"):
+            layer.mark_active(np.zeros(5, dtype=bool))

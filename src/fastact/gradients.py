@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastact import nn
-from fastact._commands import CommandError, UsageError, integer, names
+from fastact._commands import CommandError, UsageError, integer, names, one_thread
 from fastact._digits import digits, synthetic
 from fastact.demo import ACTIVATIONS, LEARNING_RATE, MOMENTUM
 from fastact.diagnostics import diagnose, experiments, theory
@@ -80,7 +80,7 @@ def run(arguments):
         return
     combinations = list(itertools.product(arguments.activation, arguments.init))
     rows = []
-    with np.errstate(all="ignore"), Progress(len(combinations), "gradients") as bar:
+    with np.errstate(all="ignore"), one_thread(), Progress(len(combinations), "gradients") as bar:
         for activation, init in combinations:
             bar.note(f"{activation}, {init}")
             rows.append(_measure(activation, init, data, arguments))
@@ -223,7 +223,7 @@ def _run_dying_relu(arguments, data):
     seeds = range(arguments.seed, arguments.seed + SEEDS)
     settings = {"width": arguments.width, "epochs": arguments.epochs}
     results, by_rate = [], []
-    with np.errstate(all="ignore"), Progress(2 * len(SLOPES), "dying ReLU") as bar:
+    with np.errstate(all="ignore"), one_thread(), Progress(2 * len(SLOPES), "dying ReLU") as bar:
         for slope in SLOPES:
             bar.note(f"slope {slope:g}")
             results += experiments.sweep_slopes(data, [slope], seeds, depth=min(arguments.depth, 5), **settings)

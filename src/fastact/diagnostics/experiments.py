@@ -26,8 +26,9 @@ from fastact import nn
 from fastact.diagnostics.models import diagnose
 from fastact.nn import _checks
 from fastact.nn._types import Integer, Real
+from fastact.nn.losses import LossName
 
-LOSS = "softmax_cross_entropy"
+LOSS: LossName = "softmax_cross_entropy"
 BATCH_SIZE = 64
 TOO_HIGH = 5.0  # a learning rate
 CAUSES = ("negative_weights", "high_rate")

@@ -11,8 +11,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import fastact
+
 if TYPE_CHECKING:
-    from fastact.diagnostics.measures import Diagnosis, LayerMeasures
+    import fastact.diagnostics  # of which this module is a part
 
 # A gradient at a layer's output below this share of the one at the last layer's has vanished; above the inverse it has
 # exploded. Training lives with a factor of ten between layers; one of a hundred no learning rate suits at both ends.
@@ -63,14 +65,14 @@ class Finding:
         return dataclasses.asdict(self) | {"value": self.value if math.isfinite(self.value) else None}
 
 
-def find(diagnosis: Diagnosis) -> list[Finding]:
+def find(diagnosis: fastact.diagnostics.Diagnosis) -> list[Finding]:
     """Return what the numbers say, the gravest first; a single finding "healthy" where that is nothing."""
     rules = (_not_finite, _dead, _vanishing, _exploding, _saturated, _small_update, _large_update)
     findings = [finding for rule in rules if (finding := rule(diagnosis)) is not None]
     return findings or [_healthy(diagnosis)]
 
 
-def _reach(diagnosis: Diagnosis) -> list[tuple[LayerMeasures, float]]:
+def _reach(diagnosis: fastact.diagnostics.Diagnosis) -> list[tuple[fastact.diagnostics.LayerMeasures, float]]:
     """Return each layer with its gradient's norm over the last layer's: what is left of the gradient there."""
     known = [layer for layer in diagnosis.layers if math.isfinite(layer.activation_gradient_norm)]
     last = known[-1].activation_gradient_norm if known else 0.0

@@ -170,7 +170,7 @@ def _number(value, form):
     return "-" if math.isnan(value) else format(value, form)
 
 
-def columns(layer):
+def columns(layer: LayerMeasures) -> dict[str, Any]:
     """Return a layer's numbers as a row of a data frame: a column for each of the five quantiles."""
     row = dataclasses.asdict(layer)
     names = [f"derivative_{name}" for name in ("least", "lower_quartile", "median", "upper_quartile", "largest")]

@@ -25,7 +25,8 @@ class Monitor(nn.Callback):
     Parameters
     ----------
     every : int, optional
-        One batch in so many is measured. With the default an epoch of 64 batches or more takes less than 5 % longer.
+        One batch in so many is measured. In epochs of so many batches or more the default costs 1 to 3 % of a step of
+        1.5 ms (784-256-256-10, 128 rows), and 5 to 7 % of one of 38 µs (64-32-32-10, 32 rows): 1 to 2 µs a step.
     saturation_threshold : float in (0, 1), optional
         See `diagnose`.
 
@@ -56,7 +57,7 @@ class Monitor(nn.Callback):
     ['healthy']
     """
 
-    def __init__(self, every: Integer = 64, saturation_threshold: Real = 0.05) -> None:
+    def __init__(self, every: Integer = 128, saturation_threshold: Real = 0.05) -> None:
         self.every = _checks.integer("every", every)
         self.saturation_threshold = _checks.number(
             "saturation_threshold", saturation_threshold, below=1.0, positive=True

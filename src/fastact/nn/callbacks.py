@@ -13,13 +13,14 @@ import fastact
 from fastact.nn import _checks, _files, storage
 from fastact.nn._types import Floats, Integer, Real
 from fastact.nn.history import History
+from fastact.nn.layers import Dense
 from fastact.nn.losses import Loss
 
 if TYPE_CHECKING:
     import fastact.nn  # of which this module is a part
 
 
-Watch = Callable[["fastact.nn.Dense", Floats], None]
+Watch = Callable[[Dense, Floats], None]  # a layer and ∂L/∂Y of its output
 
 
 class Callback:
@@ -271,7 +272,12 @@ class BatchCalls:
 
     def begin(self, model: fastact.nn.Sequential, epoch: int, batch: int) -> list[Watch]:
         """Return the functions that want to see the gradients of this step."""
-        return [watch for call in self._begin if (watch := call(model, epoch, batch)) is not None]
+        watches = []
+        for call in self._begin:  # a comprehension is a call of its own up to Python 3.11
+            watch = call(model, epoch, batch)
+            if watch is not None:
+                watches.append(watch)
+        return watches
 
     def end(self, model: fastact.nn.Sequential, epoch: int, batch: int) -> None:
         for call in self._end:
