@@ -12,6 +12,7 @@ from pathlib import Path
 import mpmath
 import numpy as np
 import pytest
+from contrast import contrast
 from passes import PASSES, each_dtype, each_pass
 
 import fastact
@@ -777,17 +778,6 @@ def test_plots_of_an_earlier_run_are_removed(document, tmp_path):
     document["rows"] = document["rows"][:1]
     report.write(document, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"report.md", "results.json", "time-mine.svg", "notes.md"}
-
-
-def contrast(color, other):
-    """The contrast ratio of the Web Content Accessibility Guidelines."""
-
-    def luminance(color):
-        parts = np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
-        return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
-
-    dark, light = sorted((luminance(color), luminance(other)))
-    return (light + 0.05) / (dark + 0.05)
 
 
 @pytest.mark.parametrize("page", ["#ffffff", "#0d1117"])

@@ -16,6 +16,8 @@ NN = ["callbacks", "gradient_check", "history", "initializers", "layers", "losse
       "schedules", "storage"]
 DIAGNOSTICS = ["experiments", "models", "monitor", "theory"]
 MODULES = ["", "_reference", "nn", *(f"nn.{name}" for name in NN), *(f"diagnostics.{name}" for name in DIAGNOSTICS)]
+if importlib.util.find_spec("matplotlib"):
+    MODULES += ["plots"]
 if importlib.util.find_spec("sklearn"):
     MODULES += ["sklearn", "sklearn.estimators", "sklearn.patching"]
 

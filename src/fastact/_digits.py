@@ -7,15 +7,21 @@ from fastact._commands import CommandError
 TEST_IMAGES = 360
 
 
-def digits(command):
-    """Return X_train, X_test, y_train, y_test, float32, pixels from 0 to 1; ``command`` is what needs them."""
+def load(command):
+    """Return X, float32, pixels from 0 to 1, and y; ``command`` is what needs them."""
     try:
         from sklearn.datasets import load_digits
-        from sklearn.model_selection import train_test_split
     except ImportError as error:
         raise CommandError(f'{command} needs scikit-learn ({error}); install it: pip install "fastact[demo]"') from None
     images, labels = load_digits(return_X_y=True)
-    images = (images / 16.0).astype(np.float32)
+    return (images / 16.0).astype(np.float32), labels
+
+
+def digits(command):
+    """Return X_train, X_test, y_train, y_test; see `load`."""
+    images, labels = load(command)
+    from sklearn.model_selection import train_test_split
+
     return train_test_split(images, labels, test_size=TEST_IMAGES, random_state=0, stratify=labels)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import fastact
-from fastact import benchmarks, demo, gradients
+from fastact import benchmarks, demo, gradients, report
 from fastact._commands import CommandError
 
 EXIT_STATUS = """\
@@ -64,6 +64,12 @@ COMMANDS = {
         benchmarks.DESCRIPTION,
         benchmarks.add_arguments,
         benchmarks.run,
+    ),
+    "report": _Command(
+        "train with each activation on your data, and write a page about it",
+        report.DESCRIPTION,
+        report.add_arguments,
+        report.run,
     ),
 }
 

@@ -1,6 +1,5 @@
 """``python -m fastact demo``: one deep network, four activations, real data."""
 
-import contextlib
 import itertools
 import math
 import statistics
@@ -11,7 +10,7 @@ import numpy as np
 
 import fastact
 from fastact import nn, runtime
-from fastact._commands import CommandError, integer
+from fastact._commands import CommandError, integer, one_thread
 from fastact._digits import digits
 from fastact.diagnostics import diagnose
 from fastact.diagnostics.theory import passed_on
@@ -90,20 +89,6 @@ def run(arguments):
         f"Times are medians of {rounds} rounds of {STEPS_IN_A_ROUND} steps, fastact and NumPy in turn. "
         f"All of it took {time.perf_counter() - start:.1f} s."
     )
-
-
-@contextlib.contextmanager
-def one_thread():
-    """Hold fastact and NumPy's BLAS to one thread each: equal for both, and a BLAS that waits for a processor that
-    another program uses makes products this small ten times slower."""
-    try:
-        import threadpoolctl  # scikit-learn requires it
-    except ImportError:
-        blas = contextlib.nullcontext()
-    else:
-        blas = threadpoolctl.threadpool_limits(1, user_api="blas")
-    with fastact.num_threads(1), blas:
-        yield
 
 
 def _network(activation, arguments):

@@ -1,6 +1,5 @@
 """``python -m fastact gradients``: the theory of vanishing gradients beside what is measured."""
 
-import argparse
 import itertools
 import math
 import statistics
@@ -9,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastact import nn
-from fastact._commands import CommandError, UsageError, integer
+from fastact._commands import CommandError, UsageError, integer, names, one_thread
 from fastact._digits import digits, synthetic
-from fastact.demo import ACTIVATIONS, LEARNING_RATE, MOMENTUM, one_thread
+from fastact.demo import ACTIVATIONS, LEARNING_RATE, MOMENTUM
 from fastact.diagnostics import diagnose, experiments, theory
 from fastact.nn.progress import Progress
 
@@ -37,28 +36,15 @@ the table to standard output.
 """
 
 
-def _names(known):
-    """Return a type for ``add_argument``: names of ``known`` with commas between them, or "all"."""
-
-    def parse(text):
-        names = list(known) if text == "all" else text.split(",")
-        for name in names:
-            if name not in known:
-                raise argparse.ArgumentTypeError(f"must be all or some of {','.join(known)}, got {name!r}")
-        return list(dict.fromkeys(names))
-
-    return parse
-
-
 def add_arguments(parser):
     """Add the options of the command to its parser."""
     parser.add_argument("--depth", type=integer(1, 1000), default=10, metavar="N", help="hidden layers (10)")
     parser.add_argument("--width", type=integer(1, 4096), default=64, metavar="N", help="units in a layer (64)")
     parser.add_argument(
-        "--activation", type=_names(ACTIVATIONS), default="all", metavar="NAMES", help=f"{','.join(ACTIVATIONS)} (all)"
+        "--activation", type=names(ACTIVATIONS), default="all", metavar="NAMES", help=f"{','.join(ACTIVATIONS)} (all)"
     )
     parser.add_argument(
-        "--init", type=_names(INITIALIZERS), default="all", metavar="NAMES", help=f"{','.join(INITIALIZERS)} (all)"
+        "--init", type=names(INITIALIZERS), default="all", metavar="NAMES", help=f"{','.join(INITIALIZERS)} (all)"
     )
     parser.add_argument(
         "--data", choices=["digits", "synthetic"], help="digits (needs scikit-learn) or synthetic points"

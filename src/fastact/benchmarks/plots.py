@@ -4,18 +4,16 @@ import os
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
+from fastact._drawing import TEXT, svg
 from fastact.benchmarks import report
 from fastact.benchmarks.cases import KI, elements
 from fastact.benchmarks.peers import OPERATIONS
 
-# no background: colours of a contrast of 3.5 or more both to white and to GitHub's dark pages (#0d1117), and for text a
-# grey of 4.3 to either, which is the most there is
-TEXT = "#727a83"
+# colours of a contrast of 3.5 or more both to white and to GitHub's dark pages, #0d1117
 COLORS = {
     "fastact": "#df4c37", "numpy": "#2a6fc4", "numpy (other)": "#528aca", "scipy": "#2b9170", "numexpr": "#8a6e47",
     "numba": "#8569d4", "torch": "#bf780a", "onnxruntime": "#cf5ba3", "jax": "#1e94a8", "sklearn": "#759128",
@@ -23,10 +21,10 @@ COLORS = {
 }  # fmt: skip
 MARKERS = dict(zip(COLORS, "osv^D<>phXd", strict=True))
 STYLE = {
-    "svg.hashsalt": "fastact", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10,
-    "text.color": TEXT, "axes.edgecolor": TEXT, "axes.labelcolor": TEXT, "axes.titlecolor": TEXT, "xtick.color": TEXT,
-    "ytick.color": TEXT, "grid.color": TEXT, "grid.alpha": 0.25, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.facecolor": "none", "figure.facecolor": "none", "savefig.facecolor": "none", "legend.frameon": False,
+    "font.family": "sans-serif", "font.size": 10, "text.color": TEXT, "axes.edgecolor": TEXT, "axes.labelcolor": TEXT,
+    "axes.titlecolor": TEXT, "xtick.color": TEXT, "ytick.color": TEXT, "grid.color": TEXT, "grid.alpha": 0.25,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.facecolor": "none", "figure.facecolor": "none",
+    "savefig.facecolor": "none", "legend.frameon": False,
 }  # fmt: skip
 
 # Floating-point operations an element in float32 (a fused multiply-add is two, a comparison is one), counted in the
@@ -60,9 +58,7 @@ def draw(document, folder, suffix=""):
         for stem, figure, text in [*_ratios(document, rows), *_rooflines(document, rows), *_times(document, rows)]:
             name = f"{stem}{suffix}.svg"
             spare = folder / f"{name}.part"
-            FigureCanvasSVG(figure)
-            # no date in the file: the same results give the same bytes
-            figure.savefig(spare, format="svg", metadata={"Date": None}, bbox_inches="tight")
+            spare.write_text(svg(figure, stem, bbox_inches="tight"), encoding="utf-8")
             os.replace(spare, folder / name)
             drawn[name] = text
     return drawn

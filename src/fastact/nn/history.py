@@ -3,11 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from fastact.nn import _checks
-
-LOG_FROM = 10.0  # a loss that shrinks by more than this factor is drawn on a logarithmic scale
 
 
 class History(dict[str, list[float]]):
@@ -59,7 +55,8 @@ class History(dict[str, list[float]]):
         Parameters
         ----------
         ax : matplotlib Axes, or one for each panel, optional
-            What to draw on; by default a new figure.
+            What to draw on; by default a new figure of pyplot's. `fastact.plots.training_curves` draws several
+            histories into one.
 
         Returns
         -------
@@ -82,44 +79,20 @@ class History(dict[str, list[float]]):
         ('log', 'linear')
         """
         _checks.extra("matplotlib", "plot")
-        from matplotlib import pyplot
+        from fastact import _drawing, plots
 
         if not self.epochs:
             raise ValueError("there is nothing to plot: the history has no finished epoch")
         panels = [name for name in self if not name.startswith("val_")]
-        if ax is None:
-            _, axes = pyplot.subplots(
-                1, len(panels), figsize=(4.8 * len(panels), 3.6), squeeze=False, layout="constrained"
-            )
-        else:
-            axes = np.asarray(ax, dtype=object)
-        axes = list(axes.ravel())
-        if len(axes) != len(panels):
-            raise ValueError(f"ax must hold one axes for each of {', '.join(panels)}, got {len(axes)}")
+        axes = _drawing.axes_list(ax, panels)
+        if axes is None:
+            from matplotlib import pyplot  # so that pyplot.show() shows it
+
+            size = (4.8 * len(panels), 3.6)
+            axes = list(pyplot.subplots(1, len(panels), figsize=size, squeeze=False, layout="constrained")[1].ravel())
         for panel, axis in zip(panels, axes, strict=True):
-            self._draw(panel, axis)
+            plots.training_curves(self, panel, ax=axis)
         return axes
-
-    def _draw(self, panel, axis):
-        from matplotlib.ticker import LogLocator, MaxNLocator
-
-        epochs = range(1, self.epochs + 1)
-        lines = {"training": self[panel], "validation": self.get(f"val_{panel}")}
-        for label, values in lines.items():
-            if values is not None:
-                axis.plot(epochs, values, label=label, marker="." if self.epochs <= 20 else "")
-        values = [value for line in lines.values() if line is not None for value in line]
-        if panel == "loss" and min(values) > 0.0 and max(values) > LOG_FROM * min(values):
-            axis.set_yscale("log")
-            axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-            axis.yaxis.set_major_formatter("{x:g}")
-            axis.yaxis.set_minor_formatter("")
-        axis.set_xlim(0.5, self.epochs + 0.5)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axis.set_xlabel("epoch")
-        axis.set_ylabel(panel)
-        axis.grid(alpha=0.3)
-        axis.legend()
 
     def __repr__(self):
         courses = ", ".join(f"{name} {values[0]:.4g} -> {values[-1]:.4g}" for name, values in self.items() if values)

@@ -1,0 +1,175 @@
+"""``python -m fastact report``: the user's own data, a network with each activation, one page about it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import fastact
+from fastact._commands import CommandError, UsageError, integer, names, one_thread, real
+from fastact.nn import initializers
+from fastact.nn.layers import DEFAULT_INITIALIZER
+from fastact.report import data as datasets
+from fastact.report import experiment
+
+ACTIVATIONS = tuple(name for name in DEFAULT_INITIALIZER if name is not None)
+PAGE, NUMBERS = "report.html", "report.json"
+
+DESCRIPTION = f"""\
+Train the same deep network with each activation and write about it into a folder: {PAGE}, one page that needs no
+network and holds findings, plots, tables and the settings that reproduce it; the plots as SVG and PNG; {NUMBERS}
+with all numbers. Progress goes to standard error, the findings to standard output, too.
+
+The features of a CSV file (a line of names, then numbers) are all columns but the target and those of --drop. In an
+NPZ file they are all other arrays. A target of strings, or of up to {datasets.MOST_INTEGER_CLASSES} distinct
+integers, is taken for classes. Every fifth row is put aside for validation. Features are scaled to mean 0 and
+variance 1.
+
+Needs Matplotlib, and for the digits scikit-learn: pip install "fastact[plot,demo]".
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the report to its parser."""
+    add = parser.add_argument
+    add("--data", required=True, metavar="DATA", help="digits, FILE.csv or FILE.npz")
+    add("--target", metavar="NAME", help="the column, or array, to be learnt")
+    add("--out", required=True, metavar="DIR", help="the folder to write; a report that is there is replaced")
+    add("--drop", default=[], type=lambda text: text.split(","), metavar="NAMES", help="columns to leave out: a,b,c")
+    add("--task", choices=["classification", "regression"], help="what the target is (by default seen from it)")
+    add("--activations", default=list(ACTIVATIONS), type=names(ACTIVATIONS), metavar="NAMES",
+        help="all (the default), or some: sigmoid,relu")  # fmt: skip
+    add("--depth", type=integer(1, 100), default=10, metavar="N", help="hidden layers (10)")
+    add("--width", type=integer(1, 4096), default=64, metavar="N", help="units in each (64)")
+    add("--epochs", type=integer(1), default=30, metavar="N", help="passes over the data (30)")
+    add("--batch-size", type=integer(1), default=64, metavar="N", help="rows in a step (64)")
+    add("--learning-rate", type=real(0.0), default=0.02, metavar="R", help="of gradient descent (0.02)")
+    add(
+        "--momentum", type=real(0.0, below=1.0, least_allowed=True), default=0.9, metavar="M", help="its momentum (0.9)"
+    )
+    add("--negative-slope", type=real(), default=0.01, metavar="S", help="slope of leaky_relu (0.01)")
+    add("--init", choices=list(initializers.INITIALIZERS), metavar="NAME",
+        help="initialiser; by default the one that suits each activation")  # fmt: skip
+    add("--seed", type=integer(0), default=0, metavar="N", help="seed of weights, batches and validation rows (0)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read, train, write."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise CommandError(f'the report needs Matplotlib ({error}); install it: pip install "fastact[plot]"') from None
+    from fastact.report import page
+
+    dataset = datasets.load(arguments.data, arguments.target, arguments.drop, arguments.task)
+    split = datasets.split(dataset, arguments.seed)
+    settings = experiment.Settings(
+        arguments.depth, arguments.width, arguments.epochs, min(arguments.batch_size, len(split.X)),
+        arguments.learning_rate, arguments.momentum, arguments.negative_slope, arguments.init, arguments.seed,
+    )  # fmt: skip
+    out = Path(arguments.out)
+    with _folder(out) as folder:
+        with one_thread():
+            runs = experiment.train(dataset, split, arguments.activations, settings)
+        findings = experiment.summary(dataset, split, runs)
+        document = _document(dataset, split, settings, runs, findings, _command(arguments))
+        figures = page.draw(runs, settings, dataset, folder)
+        (folder / PAGE).write_text(page.html(document, dataset, runs, figures), encoding="utf-8")
+        document["files"] = [*sorted(path.name for path in folder.iterdir()), NUMBERS]
+        text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
+        (folder / NUMBERS).write_text(text + "\n", encoding="utf-8")
+    print("\n".join(f"* {line}" for line in findings))
+    print(f"\n{out / PAGE}")
+
+
+@contextmanager
+def _folder(out: Path) -> Iterator[Path]:
+    """Give a new folder beside ``out`` that becomes ``out`` in the end, or goes away with an error."""
+    _check_replaceable(out)
+    whole = Path(os.path.abspath(out))
+    spare = whole.with_name(f".{whole.name}.{os.getpid()}")
+    try:
+        spare.parent.mkdir(parents=True, exist_ok=True)
+        spare.mkdir()
+    except OSError as error:
+        raise UsageError(f"--out {out}: the folder cannot be made: {error.strerror}") from None
+    try:
+        yield spare
+        if out.exists():
+            old = spare.with_name(f"{spare.name}.old")
+            out.rename(old)
+            spare.rename(out)
+            shutil.rmtree(old)
+        else:
+            spare.rename(out)
+    finally:
+        shutil.rmtree(spare, ignore_errors=True)
+
+
+def _check_replaceable(out):
+    """Refuse a folder with anything in it but an earlier report."""
+    try:
+        if not out.exists():
+            return
+        if out.is_symlink() or not out.is_dir():
+            raise UsageError(f"--out {out} is not a folder")
+        present = {path.name for path in out.iterdir()}
+        try:
+            known = set(json.loads((out / NUMBERS).read_text(encoding="utf-8"))["files"])
+        except (OSError, ValueError, KeyError, TypeError):
+            known = set()
+    except OSError as error:
+        raise UsageError(f"--out {out}: {error.strerror}") from None
+    if present - known:
+        raise UsageError(f"--out {out} holds what no report has written ({min(present - known)}): name a new folder")
+
+
+def _command(arguments):
+    """Return the command line, every setting in it."""
+    words = ["python", "-m", "fastact", "report"]
+    for name, value in vars(arguments).items():
+        if name in ("run", "command") or value is None or value == []:
+            continue
+        words += [f"--{name.replace('_', '-')}", ",".join(value) if isinstance(value, (list, tuple)) else str(value)]
+    return shlex.join(words)
+
+
+def _document(dataset, split, settings, runs, findings, command) -> dict[str, Any]:
+    import matplotlib as mpl
+
+    return {
+        "command": command,
+        "versions": {
+            "fastact": fastact.__version__,
+            "instruction set": fastact.get_isa(),
+            "Python": platform.python_version(),
+            "NumPy": np.__version__,
+            "Matplotlib": mpl.__version__,
+            "system": f"{sys.platform} {platform.machine()}",
+        },
+        "data": {
+            "name": dataset.name,
+            "target": dataset.target,
+            "task": dataset.task,
+            "reason": dataset.reason,
+            "classes": dataset.classes,
+            "features": dataset.features,
+            "training_rows": len(split.X),
+            "validation_rows": len(split.X_validation),
+            "baseline": split.baseline,
+        },
+        "settings": vars(settings),
+        "findings": findings,
+        "activations": {run.activation: experiment.to_dict(run) for run in runs},
+    }
