@@ -21,6 +21,7 @@ _In = ArrayLike | _HasArrayUfunc | _HasDLPack
 _Out = TypeVar("_Out", bound=_HasArrayUfunc | _HasDLPack | Buffer)
 _X = TypeVar("_X", bound=np.ndarray[Any, np.dtype[np.float16 | np.float32 | np.float64]]
              | np.float16 | np.float32 | np.float64)
+_E = TypeVar("_E", bound=np.ndarray[Any, np.dtype[np.float16 | np.float32]] | np.float16 | np.float32)
 _F = TypeVar("_F", bound=np.float16 | np.float32 | np.float64)
 _New = tuple[None] | EllipsisType | None  # an array that is made; `...`: never a scalar
 _Casting = Literal["no", "equiv", "safe", "same_kind", "unsafe"]
@@ -235,4 +236,64 @@ def leaky_relu_backward(
 def leaky_relu_backward(
     dy: _In, y: _In, negative_slope: _In = 0.01, *, out: tuple[_Out] | _Out, where: ArrayLike = True,
     dtype: DTypeLike | None = None, casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
+) -> _Out: ...
+@overload
+def exact_sigmoid(
+    x: _E, out: None = None, *, where: ArrayLike = True, dtype: None = None, casting: _Casting = "same_kind",
+    order: _Order = "K", subok: Literal[True] = True,
+) -> _E: ...
+@overload
+def exact_sigmoid(
+    x: _In, out: _New = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
+) -> Any: ...
+@overload
+def exact_sigmoid(
+    x: _In, out: tuple[_Out] | _Out, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
+) -> _Out: ...
+@overload
+def exact_sigmoid_derivative(
+    x: _E, out: None = None, *, where: ArrayLike = True, dtype: None = None, casting: _Casting = "same_kind",
+    order: _Order = "K", subok: Literal[True] = True,
+) -> _E: ...
+@overload
+def exact_sigmoid_derivative(
+    x: _In, out: _New = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
+) -> Any: ...
+@overload
+def exact_sigmoid_derivative(
+    x: _In, out: tuple[_Out] | _Out, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
+) -> _Out: ...
+@overload
+def exact_tanh(
+    x: _E, out: None = None, *, where: ArrayLike = True, dtype: None = None, casting: _Casting = "same_kind",
+    order: _Order = "K", subok: Literal[True] = True,
+) -> _E: ...
+@overload
+def exact_tanh(
+    x: _In, out: _New = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
+) -> Any: ...
+@overload
+def exact_tanh(
+    x: _In, out: tuple[_Out] | _Out, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
+) -> _Out: ...
+@overload
+def exact_tanh_derivative(
+    x: _E, out: None = None, *, where: ArrayLike = True, dtype: None = None, casting: _Casting = "same_kind",
+    order: _Order = "K", subok: Literal[True] = True,
+) -> _E: ...
+@overload
+def exact_tanh_derivative(
+    x: _In, out: _New = None, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
+) -> Any: ...
+@overload
+def exact_tanh_derivative(
+    x: _In, out: tuple[_Out] | _Out, *, where: ArrayLike = True, dtype: DTypeLike | None = None,
+    casting: _Casting = "same_kind", order: _Order = "K", subok: bool = True,
 ) -> _Out: ...

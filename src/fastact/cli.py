@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import fastact
-from fastact import benchmarks, demo
+from fastact import benchmarks, demo, verify
 from fastact._commands import CommandError
 
 EXIT_STATUS = """\
@@ -58,6 +58,12 @@ COMMANDS = {
         benchmarks.DESCRIPTION,
         benchmarks.add_arguments,
         benchmarks.run,
+    ),
+    "verify": _Command(
+        "compare the results of all 2^32 float32 inputs with the published ones, bit for bit",
+        verify.DESCRIPTION,
+        verify.add_arguments,
+        verify.run,
     ),
 }
 
