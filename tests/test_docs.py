@@ -14,7 +14,7 @@ import fastact
 README = Path(__file__).resolve().parent.parent / "README.md"
 NN = ["callbacks", "gradient_check", "history", "initializers", "layers", "losses", "model", "optimizers", "scaling",
       "schedules", "storage"]
-MODULES = ["", "_reference", "nn", *(f"nn.{name}" for name in NN)]
+MODULES = ["", "_reference", "activations", "nn", *(f"nn.{name}" for name in NN)]
 if importlib.util.find_spec("sklearn"):
     MODULES += ["sklearn", "sklearn.estimators", "sklearn.patching"]
 

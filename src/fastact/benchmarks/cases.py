@@ -7,7 +7,7 @@ import numpy as np
 
 from fastact import _reference, available_isas, runtime
 from fastact.benchmarks.networks import NETWORKS
-from fastact.benchmarks.peers import ACTIVATIONS, OPERATIONS, empty, full
+from fastact.benchmarks.peers import ACTIVATIONS, EXACT, OPERATIONS, empty, full
 
 KI, MI = 2**10, 2**20
 DTYPES = ("float32", "float64")
@@ -36,7 +36,7 @@ class Case(NamedTuple):
     group : str
         A name of `GROUPS`.
     operation : str
-        One of `OPERATIONS`; for "dense" the activation, for "training" "step".
+        One of `OPERATIONS` or, in "exact", of `EXACT`; for "dense" the activation, for "training" "step".
     dtype : str
     mode : {"into", "inplace", "new"}
     size : int
@@ -62,6 +62,7 @@ GROUPS = {
     "accuracy": "Largest errors",
     "call": "The cost of a call: 1 element",
     "cache": "In the caches: one thread",
+    "exact": "Correctly rounded (fastact.exact), beside others' plain passes: one thread",
     "memory": "In main memory: all threads",
     "layout": "Strided and broadcast inputs",
     "new": "Allocating calls",
@@ -96,7 +97,10 @@ def _broadcast(size, fill):
     return np.lib.stride_tricks.as_strided(row := fill(COLUMNS), (size // COLUMNS, COLUMNS), (0, row.itemsize))
 
 
+WORST = "nothing but NaN: every element takes the exact passes' second step"
+
 LAYOUTS = {
+    WORST: lambda size, fill: full(size, np.nan, "float32"),
     "contiguous": lambda size, fill: fill(size),
     "every second element": _strided,
     "half the columns": _columns,
@@ -160,6 +164,10 @@ def _passes(group, sizes, modes, *, threads, level, operations=OPERATIONS, dtype
     ]
 
 
+def _exact(layouts, **where):
+    return _passes("exact", [64 * KI], ["into"], operations=EXACT, dtypes=["float32"], layouts=layouts, **where)
+
+
 def _networks(names, *, threads, level, activations=ACTIVATIONS):
     layers = {}  # a layer that stands in several networks is measured once a batch size
     for name in names:
@@ -183,6 +191,7 @@ def quick():
         *_passes("accuracy", [0], ["into"], **one),
         *_passes("call", [1], ["inplace"], dtypes=["float32"], **one),
         *_passes("cache", [64 * KI], ["into"], **one),
+        *_exact(["contiguous"], **one),
         *_passes("memory", [16 * MI], ["inplace", "into"], operations=["sigmoid", "relu"], dtypes=["float32"],
                  threads=most, level=level),
         *_passes("new", [64 * KI], ["new"], operations=ACTIVATIONS, dtypes=["float32"], **one),
@@ -201,13 +210,14 @@ def whole():
         cases += [
             *_passes("accuracy", [0], ["into"], threads=1, level=level),
             *_passes("cache", [64 * KI], ["into"], threads=1, level=level),
+            *_exact(["contiguous", WORST], threads=1, level=level),
         ]
     cases += [
         *_passes("call", [1], ["inplace"], **one),
         *_passes("cache", [KI, MI], ["into"], **one),
         *_passes("cache", [64 * KI], ["inplace"], **one),
         *_passes("layout", [64 * KI], ["into"], operations=["sigmoid", "relu", "sigmoid_backward"],
-                 layouts=[layout for layout in LAYOUTS if layout != "contiguous"], **one),
+                 layouts=[layout for layout in LAYOUTS if layout not in ("contiguous", WORST)], **one),
         *_passes("new", [KI, 16 * MI], ["new"], operations=ACTIVATIONS, **one),
         *_passes("new", [64 * KI], ["new"], **one),
         *_passes("memory", [16 * MI, 64 * MI], ["inplace", "into"], **all_threads),
@@ -228,6 +238,7 @@ def smoke():
         *_passes("accuracy", [0], ["into"], operations=["sigmoid", "relu_backward"], dtypes=["float32"], **one),
         *_passes("call", [1], ["inplace"], operations=["sigmoid"], dtypes=["float32"], **one),
         *_passes("cache", [KI], ["into"], operations=["sigmoid", "relu_backward"], dtypes=["float32"], **one),
+        *_exact([WORST], **one)[:1],
         *_networks(list(NETWORKS)[:1], activations=["relu"], **one),
     ]
     return cases, Settings(rounds=3, sample_seconds=1e-5, most_seconds=0.1, points=2**10)
