@@ -37,6 +37,7 @@ def test_version():
     [
         (["--help"], ["info", "demo", "exit status"]),
         (["info", "--help"], ["FASTACT_ISA", "exit status"]),
+        (["verify", "--help"], ["--plain", "--quick", "exit status"]),
         (["demo", "--help"], ["--epochs", "--seed", "--width", "--batch-size", "--quick", "exit status"]),
     ],
 )

@@ -13,7 +13,7 @@ import pytest
 from passes import SPECIAL, all_exponents, assert_same_bits, bits, every_pattern, special
 
 import fastact
-from fastact import _reference, exact, kernels, ufuncs, verify
+from fastact import _reference, cli, exact, kernels, ufuncs, verify
 
 ROOT = Path(__file__).resolve().parent.parent
 F2, F4 = np.dtype("f2"), np.dtype("f4")
@@ -276,7 +276,7 @@ def test_verify_tells_the_first_difference(monkeypatch, capsys):
 
     right = exact.tanh
     monkeypatch.setattr(exact, "tanh", changed)
-    assert fastact.cli.main(["verify", "--quick"]) == 1
+    assert cli.main(["verify", "--quick"]) == 1
     out, err = capsys.readouterr()
     x = np.arange(0, 2**32, verify.QUICK_STEP, np.uint64).astype(np.uint32).view(F4)[500_000]
     row = next(line for line in out.splitlines() if line.startswith("exact_tanh "))

@@ -7,7 +7,8 @@ any other).
 Needs what the benchmarks compare with: pip install ".[bench,peers]" torch==2.13.0 ml_dtypes. Runs a process a
 processor; half an hour on two. The exact value is float64's, an ULP the spacing of the type at that value (2^-149 for
 subnormals of float32), the mean over all inputs but NaN. "wrong" counts results that are not the number nearest to the
-exact value, "0 for" those of 0 where the exact one is not.
+exact value (in the middle between two, where float64 does not decide, none does), "0 for" those of 0 where the exact
+one is not.
 """
 
 import argparse
@@ -51,7 +52,9 @@ class Errors(NamedTuple):
         known = ~np.isnan(exact)
         error = np.where(known, error, 0.0)
         worst = int(error.argmax())
-        wrong = int(((got != np.rint(exact / unit) * unit) & np.isfinite(exact)).sum())
+        units = exact / unit
+        decides = np.isfinite(exact) & (np.abs(units - np.floor(units) - 0.5) > 2.0**-20)  # the float64 value
+        wrong = int(((got != np.rint(units) * unit) & decides).sum())
         zeros = int(((got == 0) & (exact / unit > 1)).sum())
         return cls(float(error[worst]), float(x[worst]), float(error.sum()), int(known.sum()), wrong, zeros)
 

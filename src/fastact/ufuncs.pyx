@@ -1,4 +1,5 @@
-"""The twelve passes as NumPy ufuncs, for tools that want one: ``ufuncs.sigmoid(x)``, ``ufuncs.tanh_backward(dy, y)``.
+"""The twelve passes as NumPy ufuncs, for tools that want one: ``ufuncs.sigmoid(x)``, ``ufuncs.tanh_backward(dy, y)``;
+and the four of `fastact.exact`, without loops for float64: ``ufuncs.exact_sigmoid(x)``.
 
 They give the values of the functions of the same names in `fastact`, and have what NumPy's own ufuncs have: `at`,
 `outer`, `reduce`, `nin`, `types`, pickling. They differ from the functions in this:

@@ -23,7 +23,7 @@ twelve passes of fastact itself (a backward pass goes through all y, each with a
 The exit status is 0 only if every result agrees."""
 
 EXACT = ("sigmoid", "sigmoid_derivative", "tanh", "tanh_derivative")
-PLAIN = tuple(name for name in exact.__all__)
+PLAIN = tuple(exact.__all__)
 SEGMENT, CHUNK = 2**24, 2**18
 QUICK_STEP = 4097  # odd, so that every bit of an input changes; a million inputs
 # the plain passes give the same bits wherever there is a fused multiply-add; x86-64's portable C rounds otherwise
@@ -38,14 +38,22 @@ class Check(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """Which of the published digests is this level's."""
-        return "any" if self.name.startswith("exact_") else KINDS.get(self.level, "none")
+        """Which of the function's digests is this level's."""
+        return "any" if self.name.startswith("exact_") else KINDS.get(self.level, self.level)
 
     @property
     def function(self) -> Callable[..., Any]:
         if self.name.startswith("exact_"):
             return getattr(exact, self.name.removeprefix("exact_"))
         return getattr(fastact, self.name)
+
+
+class Outcome(NamedTuple):
+    """What came out of a check."""
+
+    check: Check
+    published: bool  # whether there is a digest to compare with
+    segment: int | None  # the first that differs
 
 
 def add_arguments(parser: Any) -> None:
@@ -60,27 +68,28 @@ def run(arguments: Any) -> None:
     published = json.loads(resources.files("fastact").joinpath("proof.json").read_text("utf-8"))
     differences = 0
     print(f"{'function':26}{'level':10}result", flush=True)
-    for check, segment in verify(names, published, quick=arguments.quick):
-        differences += segment is not None and check.kind != "none"
-        print(f"{check.name:26}{check.level:10}{_words(check, segment, arguments.quick)}", flush=True)
+    for outcome in verify(names, published["quick" if arguments.quick else "digests"], arguments.quick):
+        differences += outcome.segment is not None
+        print(f"{outcome.check.name:26}{outcome.check.level:10}{_words(outcome, arguments.quick)}", flush=True)
     if differences:
         raise CommandError(f"{differences} of the functions give other bits than the published ones")
 
 
-def verify(names: list[str], published: dict[str, Any], quick: bool) -> Iterator[tuple[Check, int | None]]:
-    """Yield every function and level, with the first segment that differs from the published digests, or None."""
-    levels = fastact.available_isas()
-    checks = [Check(name, level) for level in levels for name in names]
+def verify(names: list[str], published: dict[str, Any], quick: bool) -> Iterator[Outcome]:
+    """Yield the outcome of every function at every level of this machine."""
+    checks = [Check(name, level) for level in fastact.available_isas() for name in names]
     in_use = fastact.get_isa()
-    segments = 1 if quick else 2**32 // SEGMENT
     try:
-        with Progress(len(checks) * segments, "verify") as bar:
+        with Progress(len(checks) * (1 if quick else 2**32 // SEGMENT), "verify") as bar:
             for check in checks:
+                wanted = published.get(check.name, {}).get(check.kind, "").split()
+                if not wanted:
+                    yield Outcome(check, False, None)
+                    continue
                 kernels.set_isa(check.level)
                 got = digests(check, quick, bar)
-                wanted = published["quick" if quick else "digests"][check.name].get(check.kind)
-                wanted = wanted.split() if wanted else [None] * len(got)
-                yield check, next((i for i in range(len(got)) if got[i] != wanted[i]), None)
+                different = (segment for segment in range(len(got)) if got[segment] != wanted[segment])
+                yield Outcome(check, True, next(different, None))
     finally:
         kernels.set_isa(in_use)
 
@@ -88,9 +97,8 @@ def verify(names: list[str], published: dict[str, Any], quick: bool) -> Iterator
 def digests(check: Check, quick: bool, bar: Progress) -> list[str]:
     """Return the CRC-32 of each segment's results at the instruction set in use; if `quick`, of the sample's."""
     if quick:
-        found = [f"{zlib.crc32(_results(check, np.arange(0, 2**32, QUICK_STEP, np.uint64).astype(np.uint32))):08x}"]
         bar.update()
-        return found
+        return [f"{zlib.crc32(_results(check, _sample())):08x}"]
     with concurrent.futures.ThreadPoolExecutor(fastact.get_num_threads()) as pool:
         found = []
         for digest in pool.map(lambda segment: _digest(check, segment), range(2**32 // SEGMENT)):
@@ -112,6 +120,11 @@ def _chunks(segment: int) -> Iterator[np.ndarray]:
         yield np.arange(first, first + CHUNK, dtype=np.uint64).astype(np.uint32)
 
 
+def _sample() -> np.ndarray:
+    """Return the bits of the inputs of `--quick`."""
+    return np.arange(0, 2**32, QUICK_STEP, dtype=np.uint64).astype(np.uint32)
+
+
 def _results(check: Check, bits: np.ndarray) -> np.ndarray:
     """Return what a function gives for inputs of these bits."""
     x = bits.view(np.float32)
@@ -127,25 +140,24 @@ def _mixed(bits: np.ndarray) -> np.ndarray:
     return bits ^ bits >> np.uint32(16)
 
 
-def _words(check: Check, segment: int | None, quick: bool) -> str:
+def _words(outcome: Outcome, quick: bool) -> str:
     """Return the last column of the table."""
-    if check.kind == "none":
+    check, published, segment = outcome
+    if not published:
         return "no digest is published for this level"
     if segment is None:
         return "agrees"
-    samples = [np.arange(0, 2**32, QUICK_STEP, np.uint64).astype(np.uint32)] if quick else _chunks(segment)
+    samples = [_sample()] if quick else _chunks(segment)
     if not check.name.startswith("exact_"):
-        bits = next(iter(samples))
-        where = "the sample" if quick else f"the {SEGMENT:,} inputs from {_shown(bits.view(np.float32)[0])}"
+        where = "the sample" if quick else f"the {SEGMENT:,} inputs from {_shown(next(samples).view(np.float32)[0])} on"
         return f"DIFFERS in {where}"
-    kernels.set_isa(check.level)
     for bits in samples:
-        got, wanted = _results(check, bits), nearest(check.name.removeprefix("exact_"), bits.view(np.float32))
+        x = bits.view(np.float32)
+        got, wanted = _results(check, bits), nearest(check.name.removeprefix("exact_"), x)
         wrong = np.flatnonzero(~((got == wanted) | (np.isnan(got) & np.isnan(wanted))))
         if wrong.size:
             i = wrong[0]
-            x = _shown(bits.view(np.float32)[i])
-            return f"DIFFERS first at {x}: got {_shown(got[i])}, wanted {_shown(wanted[i])}"
+            return f"DIFFERS first at {_shown(x[i])}: got {_shown(got[i])}, wanted {_shown(wanted[i])}"
     return "DIFFERS in the sign of a zero or the payload of a NaN"
 
 
@@ -171,7 +183,8 @@ def nearest(name: str, x: np.ndarray) -> np.ndarray:
 
 
 def _nearest_by_decimals(name: str, x: float) -> np.float32:
-    with localcontext(prec=150):
+    with localcontext() as context:
+        context.prec = 150
         e = (-abs(Decimal(x)) * (2 if name.startswith("tanh") else 1)).exp()
         if name == "sigmoid":
             value = (e if x < 0 else 1) / (1 + e)
