@@ -27,7 +27,8 @@ def main():
             for part in ("quick", "digests"):
                 if check.kind not in record.setdefault(part, {}).get(name, {}):
                     wanted.setdefault((part, name, check.kind), check)
-    with Progress(len(wanted) * 256, "digests") as bar:
+    segments = 2**32 // verify.SEGMENT
+    with Progress(sum(1 if part == "quick" else segments for part, *_ in wanted), "digests") as bar:
         for (part, name, kind), check in sorted(wanted.items(), reverse=True):  # the quick ones first
             kernels.set_isa(check.level)
             record[part].setdefault(name, {})[kind] = " ".join(verify.digests(check, part == "quick", bar))
