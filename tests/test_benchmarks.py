@@ -1,5 +1,6 @@
 """The benchmarks: samples in turn, ratios by pairs, right statements, errors measured right, a report that is true."""
 
+import itertools
 import json
 import os
 import re
@@ -593,6 +594,8 @@ def test_the_whole_plan_leaves_nothing_out():
                 for network in networks.NETWORKS:
                     first = "-".join(network.split("-")[:2])
                     assert any(case[:2] == ("dense", operation) and case.layout == first for case in chosen)
+    exact = {(case.operation, case.layout, case.level) for case in chosen if case.group == "exact"}
+    assert exact == {*itertools.product(peers.EXACT, ("contiguous", cases.WORST), fastact.available_isas())}
     levels = {case.level for case in chosen if case.group == "cache" and case.size == 64 * KI}
     assert levels == set(fastact.available_isas())
     assert {case.layout for case in chosen if case.group == "training"} == set(networks.NETWORKS)
@@ -845,9 +848,9 @@ def test_a_report_without_matplotlib(document, tmp_path, monkeypatch):
 def test_smoke(tmp_path):
     result = bench("--smoke", "--output", str(tmp_path / "new" / "folder"))
     assert result.returncode == 0, result.stderr
-    assert "9 of 9 rows measured" in result.stdout and "bench:" in result.stderr
+    assert "10 of 10 rows measured" in result.stdout and "bench:" in result.stderr
     written = json.loads((tmp_path / "new" / "folder" / "results.json").read_text())
-    assert written["complete"] and len(written["rows"]) == 9
+    assert written["complete"] and len(written["rows"]) == 10
     assert "# fastact beside its peers" in (tmp_path / "new" / "folder" / "report.md").read_text()
 
 

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.parametrize("script", ["derive_constants_f32.py", "derive_constants_f64.py"])
+@pytest.mark.parametrize("script", ["derive_constants_exact.py", "derive_constants_f32.py", "derive_constants_f64.py"])
 def test_constants_are_derived(script):
     if not (ROOT / "src").exists():
         pytest.skip("the sources are not here: an installed package is under test")

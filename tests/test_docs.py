@@ -15,7 +15,8 @@ README = Path(__file__).resolve().parent.parent / "README.md"
 NN = ["callbacks", "gradient_check", "history", "initializers", "layers", "losses", "model", "optimizers", "scaling",
       "schedules", "storage"]
 DIAGNOSTICS = ["experiments", "models", "monitor", "theory"]
-MODULES = ["", "_reference", "nn", *(f"nn.{name}" for name in NN), *(f"diagnostics.{name}" for name in DIAGNOSTICS)]
+MODULES = ["", "_reference", "activations", "nn", *(f"nn.{name}" for name in NN)]
+MODULES += [f"diagnostics.{name}" for name in DIAGNOSTICS]
 if importlib.util.find_spec("matplotlib"):
     MODULES += ["plots"]
 if importlib.util.find_spec("sklearn"):

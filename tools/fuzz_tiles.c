@@ -185,14 +185,18 @@ static long double exact(const run *r, long double a, long double b, long double
 {
     switch (r->pass) {
     case FASTACT_sigmoid:
+    case FASTACT_exact_sigmoid:
         return (a < 0 ? expl(a) : 1) / (1 + expl(-fabsl(a)));
     case FASTACT_sigmoid_derivative:
+    case FASTACT_exact_sigmoid_derivative:
         return sigmoid_derivative(a);
     case FASTACT_sigmoid_backward:
         return a * (b * (1 - b));
     case FASTACT_tanh:
+    case FASTACT_exact_tanh:
         return tanhl(a);
     case FASTACT_tanh_derivative:
+    case FASTACT_exact_tanh_derivative:
         return 4 * sigmoid_derivative(2 * a);
     case FASTACT_tanh_backward:
         return a * ((1 - b) * (1 + b));
@@ -237,6 +241,8 @@ static long double error_in_ulp(int type, long double y, long double want)
 /* What simd/README.md states, exclusive; 0 for the passes that are exact, or rounded once as in `product`. */
 static long double bound(const run *r)
 {
+    if (r->pass >= FASTACT_exact_sigmoid)
+        return 0.5L + 0x1p-30L;
     switch (r->pass) {
     case FASTACT_sigmoid:
     case FASTACT_tanh:
@@ -263,9 +269,11 @@ static void right_values(const run *r, unsigned char *const arrays[], const unsi
         if (limit == 0 ? error != 0 || (!isnan(y) && signbit(y) != signbit(want)) : error >= limit)
             fail(r, "element %td, inputs %.17Lg, %.17Lg, %.17Lg: got %.17Lg, exact %.20Lg, %.4Lg ULP", i, a, b, s, y,
                  want, error);
-        const long double highest = r->pass == FASTACT_sigmoid_derivative ? 0.25L : 1;
+        const long double highest =
+            r->pass == FASTACT_sigmoid_derivative || r->pass == FASTACT_exact_sigmoid_derivative ? 0.25L : 1;
+        const int is_tanh = r->pass == FASTACT_tanh || r->pass == FASTACT_exact_tanh;
         const int bounded = limit != 0 && info->arrays == 1;
-        if (bounded && !isnan(y) && !(y >= (r->pass == FASTACT_tanh ? -1 : 0) && y <= highest))
+        if (bounded && !isnan(y) && !(y >= (is_tanh ? -1 : 0) && y <= highest))
             fail(r, "element %td, input %.17Lg: %.17Lg is out of range", i, a, y);
     }
 }
@@ -293,7 +301,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
     while (fastact_isa_level(levels))
         levels++;
     r.pass = below(FASTACT_N_PASSES);
-    r.type = below(TYPES);
+    r.type = r.pass < FASTACT_exact_sigmoid ? below(TYPES) : F32;
     r.isa = fastact_isa_level(below(levels));
     r.n = below(LONGEST + 1);
     const fastact_pass_info *info = &fastact_pass_table[r.pass];
@@ -346,7 +354,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
     rest_untouched(&r, AGAIN, arrays[AGAIN], bytes[AGAIN]);
 
     r.what = "odd";
-    if (r.pass == FASTACT_tanh) {
+    if (r.pass == FASTACT_tanh || r.pass == FASTACT_exact_tanh) {
         for (ptrdiff_t i = 0; i < r.n; i++) /* the sign's bit, of a NaN too */
             saved[A][(i + 1) * size - 1] ^= 0x80;
         call(&r, r.isa, copies, arrays[AGAIN], 0, r.n);

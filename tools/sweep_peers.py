@@ -1,11 +1,14 @@
-"""Largest and mean errors of other libraries' float32 sigmoid and tanh, over all 2^32 inputs, beside fastact's; and of
-all passes of float16 and bfloat16, over all 65,536 (as y in backward passes, dy being any other).
+"""Largest and mean errors of other libraries' float32 sigmoid and tanh, over all 2^32 inputs, and how many they round
+wrongly, beside fastact's; and of all passes of float16 and bfloat16, over all 65,536 (as y in backward passes, dy being
+any other).
 
     python tools/sweep_peers.py [step, default 1: every input]
 
 Needs what the benchmarks compare with: pip install ".[bench,peers]" torch==2.13.0 ml_dtypes. Runs a process a
 processor; half an hour on two. The exact value is float64's, an ULP the spacing of the type at that value (2^-149 for
-subnormals of float32), the mean over all inputs but NaN. "0 for" counts results of 0 where the exact one is not.
+subnormals of float32), the mean over all inputs but NaN. "wrong" counts results that are not the number nearest to the
+exact value (in the middle between two, where float64 does not decide, none does), "0 for" those of 0 where the exact
+one is not.
 """
 
 import argparse
@@ -18,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+import fastact.exact
 from fastact import _reference
 from fastact.benchmarks import peers
 from fastact.nn.progress import Progress
@@ -28,12 +32,13 @@ NAMES = ["fastact", "numpy", "numpy (other)", "scipy", "numba", "torch", "onnxru
 
 
 class Errors(NamedTuple):
-    """Largest error and where, sum of errors, inputs counted, and zeros that should be none."""
+    """Largest error and where, sum of errors, inputs counted, wrong roundings, and zeros that should be none."""
 
     largest: float = 0.0
     at: float = 0.0
     total: float = 0.0
     count: int = 0
+    wrong: int = 0
     zeros: int = 0
 
     @classmethod
@@ -47,8 +52,11 @@ class Errors(NamedTuple):
         known = ~np.isnan(exact)
         error = np.where(known, error, 0.0)
         worst = int(error.argmax())
+        units = exact / unit
+        decides = np.isfinite(exact) & (np.abs(units - np.floor(units) - 0.5) > 2.0**-20)  # the float64 value
+        wrong = int(((got != np.rint(units) * unit) & decides).sum())
         zeros = int(((got == 0) & (exact / unit > 1)).sum())
-        return cls(float(error[worst]), float(x[worst]), float(error.sum()), int(known.sum()), zeros)
+        return cls(float(error[worst]), float(x[worst]), float(error.sum()), int(known.sum()), wrong, zeros)
 
     def merged(self, other):
         worse = other if other.largest > self.largest else self
@@ -91,6 +99,8 @@ def sweep(start, step):
                         got = library.result(contestant, inputs, mode)
                         found[operation, library.name] = Errors.of(x, got, exact, unit, info)
                         break
+            got = getattr(fastact.exact, operation)(x)
+            found[operation, "fastact.exact"] = Errors.of(x, got, exact, unit, info)
     return found
 
 
@@ -98,8 +108,6 @@ def halves():
     """Yield type, operation, library and errors over all 65,536 inputs, of fastact and (forward) PyTorch."""
     import ml_dtypes
     import torch
-
-    import fastact
 
     bits = np.arange(2**16, dtype=np.uint16)
     types = {"float16": (np.float16, torch.float16), "bfloat16": (ml_dtypes.bfloat16, torch.bfloat16)}
@@ -113,6 +121,8 @@ def halves():
             slope = (float(np.array(peers.NEGATIVE_SLOPE, dtype)),) if operation.startswith("leaky_relu") else ()
             exact, unit = exact_and_unit(operation, arrays, info, *slope)
             results = {"fastact": getattr(fastact, operation)(*arrays)}
+            if operation.startswith(OPERATIONS) and not operation.endswith("_backward"):
+                results["fastact.exact"] = getattr(fastact.exact, operation)(*arrays)
             if operation in OPERATIONS:
                 results["torch"] = getattr(torch, operation)(tensor).float().numpy()
             for library, got in results.items():
@@ -121,7 +131,7 @@ def halves():
 
 def show(kind, operation, library, errors):
     print(f"| {kind} | {operation} | {library} | {errors.largest:.4g} | {errors.at:.9g} "
-          f"| {errors.total / errors.count:.4f} | {errors.zeros:,} |", flush=True)  # fmt: skip
+          f"| {errors.total / errors.count:.4f} | {errors.wrong:,} | {errors.zeros:,} |", flush=True)  # fmt: skip
 
 
 def main():
@@ -130,7 +140,7 @@ def main():
     step = parser.parse_args().step
     if step < 1 or step & (step - 1) or step > 2**12:
         parser.error(f"step must be a power of two from 1 to 4096, got {step}")
-    print("| type | pass | library | largest, ULP | at | mean | 0 for |\n" + "| --- " * 7 + "|", flush=True)
+    print("| type | pass | library | largest, ULP | at | mean | wrong | 0 for |\n" + "| --- " * 8 + "|", flush=True)
     with np.errstate(all="ignore"):
         for row in halves():
             show(*row)

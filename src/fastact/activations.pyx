@@ -16,6 +16,10 @@ from fastact import ufuncs
 
 from fastact.kernels cimport (
     FASTACT_N_PASSES,
+    FASTACT_exact_sigmoid,
+    FASTACT_exact_sigmoid_derivative,
+    FASTACT_exact_tanh,
+    FASTACT_exact_tanh_derivative,
     FASTACT_leaky_relu,
     FASTACT_leaky_relu_backward,
     FASTACT_leaky_relu_derivative,
@@ -34,6 +38,7 @@ from fastact.kernels cimport (
     fastact_fp_leave,
     fastact_fpenv,
     fastact_nearest_float,
+    is_exact,
     pass_table,
     streams,
     threads_for,
@@ -125,6 +130,8 @@ cdef object direct(int which, object a_given, object b_given, double slope, obje
     if not is_plain(a_given):
         return None
     a = <cnp.ndarray> a_given
+    if is_exact(which) and cnp.PyArray_TYPE(a) != cnp.NPY_FLOAT:
+        return None
     b = a
     if b_given is not a_given:
         if not is_plain(b_given):
@@ -458,7 +465,24 @@ cdef object call(int which, a, b, out, where, dtype, casting, order, subok):
             result = ufuncs.over_rows(which, (a,) if pass_table[which].arrays == 1 else (a, b), out)
         if result is not None:
             return result
-    return general(which, arrays_of(which, a, b), out, where, dtype, casting, order, subok)
+    arrays = arrays_of(which, a, b)
+    if is_exact(which):
+        refuse_float64(which, arrays, dtype)
+    return general(which, arrays, out, where, dtype, casting, order, subok)
+
+
+cdef int refuse_float64(int which, tuple arrays, dtype) except -1:
+    """TypeError where a pass of fastact.exact would have to compute in float64."""
+    if dtype is not None and explain_dtype(dtype) is not None:
+        return 0  # another mistake, which `general` tells
+    if common_dtype(arrays, dtype) == np.float64:
+        got = f"dtype is {dtype!r}" if dtype is not None else f"x has dtype {np.asarray(arrays[0]).dtype}"
+        plain = pass_table[which].name.decode().removeprefix("exact_")
+        raise TypeError(
+            f"{pass_table[which].name.decode()}: {got}, whose result would be a float64; wanted float16, float32 or "
+            f"bfloat16: only there all inputs can be tried, to prove every result correctly rounded. Use "
+            f"x.astype(np.float32), or fastact.{plain}, whose float64 errors are the smallest there are")
+    return 0
 
 
 cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, order, subok):
@@ -1045,3 +1069,174 @@ def leaky_relu_backward(
     array([0.3, 3. ])
     """
     return call_with_slope(FASTACT_leaky_relu_backward, dy, y, negative_slope, out, where, dtype, casting, order, subok)
+
+
+# ------------------------------------------------------------------------------------------ correctly rounded passes
+
+
+def exact_sigmoid(x, out=None, *, where=True, dtype=None, casting="same_kind", order="K", subok=True):
+    """Logistic sigmoid, 1 / (1 + exp(-x)), correctly rounded: `fastact.exact.sigmoid`.
+
+    Parameters
+    ----------
+    x : array_like
+        The input, of any shape: float32, float16 or bfloat16, or integers of 8 and 16 bits and bool, which become
+        float16 and float32 as for `numpy.tanh`.
+    out : ndarray, optional
+        Where the result goes; may be `x` itself. The same array is returned.
+    where, dtype, casting, order, subok
+        As for every NumPy ufunc.
+
+    Returns
+    -------
+    ndarray, or scalar where all inputs are scalars
+
+    Raises
+    ------
+    TypeError
+        The result would be a float64 (`x` is one, a Python number, or an integer of 32 or 64 bits), `x` does not hold
+        real numbers, or `out` cannot hold the result.
+    ValueError
+        `out` is read-only or of the wrong shape. Not one byte of it has been written.
+
+    Notes
+    -----
+    The number of `x`'s type that is nearest to the exact value, for every input there is; the same on every machine.
+    NaN stays NaN; -inf gives 0, inf gives 1.
+
+    References
+    ----------
+    Ziv, "Fast evaluation of elementary mathematical functions with correctly rounded last bit", ACM TOMS 17, 1991.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact.exact
+    >>> fastact.exact.sigmoid(np.float32(0.1))
+    np.float32(0.5249792)
+    """
+    return call(FASTACT_exact_sigmoid, x, x, out, where, dtype, casting, order, subok)
+
+
+def exact_sigmoid_derivative(x, out=None, *, where=True, dtype=None, casting="same_kind", order="K", subok=True):
+    """Derivative of the sigmoid at its input, s(x) * (1 - s(x)), correctly rounded: `fastact.exact.sigmoid_derivative`.
+
+    Parameters
+    ----------
+    x : array_like
+        The pre-activation, the forward pass's input, of any shape; types as for `fastact.exact.sigmoid`.
+    out : ndarray, optional
+        Where the result goes; may be `x` itself. The same array is returned.
+    where, dtype, casting, order, subok
+        As for every NumPy ufunc.
+
+    Returns
+    -------
+    ndarray, or scalar where all inputs are scalars
+
+    Raises
+    ------
+    TypeError
+        The result would be a float64 (`x` is one, a Python number, or an integer of 32 or 64 bits), `x` does not hold
+        real numbers, or `out` cannot hold the result.
+    ValueError
+        `out` is read-only or of the wrong shape. Not one byte of it has been written.
+
+    Notes
+    -----
+    The number of `x`'s type that is nearest to the exact value, for every input there is, subnormal values too.
+
+    References
+    ----------
+    Ziv, "Fast evaluation of elementary mathematical functions with correctly rounded last bit", ACM TOMS 17, 1991.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact.exact
+    >>> fastact.exact.sigmoid_derivative(np.float32([0, -100]))
+    array([2.5e-01, 3.8e-44], dtype=float32)
+    """
+    return call(FASTACT_exact_sigmoid_derivative, x, x, out, where, dtype, casting, order, subok)
+
+
+def exact_tanh(x, out=None, *, where=True, dtype=None, casting="same_kind", order="K", subok=True):
+    """Hyperbolic tangent, correctly rounded: `fastact.exact.tanh`.
+
+    Parameters
+    ----------
+    x : array_like
+        The input, of any shape: float32, float16 or bfloat16, or integers of 8 and 16 bits and bool, which become
+        float16 and float32 as for `numpy.tanh`.
+    out : ndarray, optional
+        Where the result goes; may be `x` itself. The same array is returned.
+    where, dtype, casting, order, subok
+        As for every NumPy ufunc.
+
+    Returns
+    -------
+    ndarray, or scalar where all inputs are scalars
+
+    Raises
+    ------
+    TypeError
+        The result would be a float64 (`x` is one, a Python number, or an integer of 32 or 64 bits), `x` does not hold
+        real numbers, or `out` cannot hold the result.
+    ValueError
+        `out` is read-only or of the wrong shape. Not one byte of it has been written.
+
+    Notes
+    -----
+    The number of `x`'s type that is nearest to the exact value, for every input there is; the same on every machine.
+    NaN stays NaN, -0.0 stays -0.0; infinities give -1 and 1.
+
+    References
+    ----------
+    Ziv, "Fast evaluation of elementary mathematical functions with correctly rounded last bit", ACM TOMS 17, 1991.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact.exact
+    >>> fastact.exact.tanh(np.float32(0.1))
+    np.float32(0.099667996)
+    """
+    return call(FASTACT_exact_tanh, x, x, out, where, dtype, casting, order, subok)
+
+
+def exact_tanh_derivative(x, out=None, *, where=True, dtype=None, casting="same_kind", order="K", subok=True):
+    """Derivative of tanh at its input, 1 - tanh(x)**2, correctly rounded: `fastact.exact.tanh_derivative`.
+
+    Parameters
+    ----------
+    x : array_like
+        The pre-activation, the forward pass's input, of any shape; types as for `fastact.exact.tanh`.
+    out : ndarray, optional
+        Where the result goes; may be `x` itself. The same array is returned.
+    where, dtype, casting, order, subok
+        As for every NumPy ufunc.
+
+    Returns
+    -------
+    ndarray, or scalar where all inputs are scalars
+
+    Raises
+    ------
+    TypeError
+        The result would be a float64 (`x` is one, a Python number, or an integer of 32 or 64 bits), `x` does not hold
+        real numbers, or `out` cannot hold the result.
+    ValueError
+        `out` is read-only or of the wrong shape. Not one byte of it has been written.
+
+    Notes
+    -----
+    The number of `x`'s type that is nearest to the exact value, for every input there is, subnormal values too.
+
+    References
+    ----------
+    Ziv, "Fast evaluation of elementary mathematical functions with correctly rounded last bit", ACM TOMS 17, 1991.
+
+    Examples
+    --------
+    >>> import numpy as np, fastact.exact
+    >>> fastact.exact.tanh_derivative(np.float32([0, 50]))
+    array([1.00e+00, 1.49e-43], dtype=float32)
+    """
+    return call(FASTACT_exact_tanh_derivative, x, x, out, where, dtype, casting, order, subok)

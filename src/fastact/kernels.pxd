@@ -19,6 +19,10 @@ cdef extern from "simd/passes.h" nogil:
         FASTACT_leaky_relu
         FASTACT_leaky_relu_derivative
         FASTACT_leaky_relu_backward
+        FASTACT_exact_sigmoid
+        FASTACT_exact_sigmoid_derivative
+        FASTACT_exact_tanh
+        FASTACT_exact_tanh_derivative
         FASTACT_N_PASSES
 
     ctypedef struct fastact_pass_info:
@@ -97,6 +101,7 @@ cdef extern from "simd/passes.h" nogil:
         Py_ssize_t *other_grain
         fastact_tile_f32 *f32
         fastact_tile_f64 *f64
+        fastact_tile_f32 *of_halves
         fastact_tile_f32 *streamed_f32
         fastact_tile_f64 *streamed_f64
         fastact_tile_half *float16
@@ -119,6 +124,10 @@ cdef extern from "fpenv.h" nogil:
 
 cdef const fastact_isa *isa  # the instruction set in use
 cdef const fastact_pass_info *pass_table  # a row a pass
+
+cdef inline bint is_exact(int which) noexcept nogil:
+    """Whether this is a pass of fastact.exact, which float64 has not."""
+    return which >= FASTACT_exact_sigmoid
 
 # Between fastact_fp_enter and fastact_fp_leave, which `apply` calls itself.
 cdef void tile(

@@ -148,7 +148,7 @@ cdef int most_threads() noexcept nogil:
 
 cdef Py_ssize_t grain_of(int which, bint is_double) noexcept nogil:
     """Fewest elements worth a thread of their own."""
-    if which == FASTACT_sigmoid or which == FASTACT_sigmoid_derivative or \
+    if is_exact(which) or which == FASTACT_sigmoid or which == FASTACT_sigmoid_derivative or \
             which == FASTACT_tanh or which == FASTACT_tanh_derivative:
         return isa.transcendental_grain[is_double]
     return isa.other_grain[is_double]

@@ -236,10 +236,8 @@ def _hints():
         hints.append(f"{get_num_threads()} of {_processors()} usable processors are used ({_threads_source()})")
     for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
         if variable in os.environ:
-            hints.append(
-                f"{variable}={os.environ[variable]} overrides what OpenBLAS would pick by itself; on an "
-                "AVX-512 processor Haswell kernels halve the speed of matrix products"
-            )
+            hints.append(f"{variable}={os.environ[variable]} overrides what OpenBLAS would pick by itself; on an "
+                         "AVX-512 processor Haswell kernels halve the speed of matrix products")
     return hints
 
 
@@ -249,17 +247,14 @@ def _choose_isa():
     name = os.environ.get("FASTACT_ISA", "").strip().lower() or isas[0]
     if name not in isas:
         raise ValueError(
-            f"FASTACT_ISA={os.environ['FASTACT_ISA']!r} cannot be had on this processor; available: {', '.join(isas)}"
-        )
+            f"FASTACT_ISA={os.environ['FASTACT_ISA']!r} cannot be had on this processor; available: {', '.join(isas)}")
     kernels.set_isa(name)
 
 
 def _choose_num_threads():
     kernels.set_num_threads(
-        _environment_threads("FASTACT_NUM_THREADS")
-        or _environment_threads("OMP_NUM_THREADS")
-        or min(_processors(), MOST_THREADS)
-    )
+        _environment_threads("FASTACT_NUM_THREADS") or _environment_threads("OMP_NUM_THREADS")
+        or min(_processors(), MOST_THREADS))
 
 
 def _measure_cache(path="/sys/devices/system/cpu/cpu0/cache/index3/size"):

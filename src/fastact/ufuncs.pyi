@@ -1,6 +1,10 @@
 import numpy as np
 
 __all__ = [
+    "exact_sigmoid",
+    "exact_sigmoid_derivative",
+    "exact_tanh",
+    "exact_tanh_derivative",
     "leaky_relu",
     "leaky_relu_backward",
     "leaky_relu_derivative",
@@ -28,5 +32,9 @@ relu_backward: np.ufunc
 leaky_relu: np.ufunc
 leaky_relu_derivative: np.ufunc
 leaky_relu_backward: np.ufunc
+exact_sigmoid: np.ufunc
+exact_sigmoid_derivative: np.ufunc
+exact_tanh: np.ufunc
+exact_tanh_derivative: np.ufunc
 
 def meet_bfloat16() -> None: ...

@@ -1,4 +1,5 @@
-"""The twelve passes as NumPy ufuncs, for tools that want one: ``ufuncs.sigmoid(x)``, ``ufuncs.tanh_backward(dy, y)``.
+"""The twelve passes as NumPy ufuncs, for tools that want one: ``ufuncs.sigmoid(x)``, ``ufuncs.tanh_backward(dy, y)``;
+and the four of `fastact.exact`, without loops for float64: ``ufuncs.exact_sigmoid(x)``.
 
 They give the values of the functions of the same names in `fastact`, and have what NumPy's own ufuncs have: `at`,
 `outer`, `reduce`, `nin`, `types`, pickling. They differ from the functions in this:
@@ -46,6 +47,7 @@ from fastact.kernels cimport (
     fastact_fpenv,
     fastact_pass_info,
     fastact_tile_half,
+    is_exact,
     isa,
     pass_table,
     threads_for,
@@ -70,7 +72,7 @@ cdef extern from "simd/strided.h" nogil:
 cdef enum:
     BLOCK = 1024  # elements gathered at a time from strided or half-precision operands
     MOST_INPUTS = 3  # dy, y, slope
-    TYPES = 3  # float16, float32, float64; bfloat16 comes later
+    TYPES = 3  # float16, float32 and, but for the exact passes, float64; bfloat16 comes later
 
 cdef enum Storage:  # what the operands hold; the halves are computed in float32
     NATIVE, FLOAT16, BFLOAT16
@@ -158,7 +160,10 @@ cdef void run(
                        1 if one_slope and k == inputs - 1 else size, storage)
                 source[k] = block + k * BLOCK
         target = <floating *> (operands[inputs] + start * steps[inputs]) if direct_out else block + inputs * BLOCK
-        tile(which, source[0], source[backward], source[inputs - 1], slope_step, target, size)
+        if floating is float and storage != NATIVE:
+            isa.of_halves[which](source[0], source[backward], source[inputs - 1], slope_step, target, size)
+        else:
+            tile(which, source[0], source[backward], source[inputs - 1], slope_step, target, size)
         if not direct_out:
             scatter(target, operands[inputs] + start * steps[inputs], steps[inputs], size, storage)
         start += size
@@ -265,15 +270,15 @@ cdef void walk_all(int which, Part *part, int parts, Storage storage, bint is_do
         walk(which, &part[t], storage, is_double)
 
 
-cdef bint storage_of(int kind, Storage *storage) noexcept:
-    """How elements of a type are stored; False for a type without a loop."""
+cdef bint storage_of(int which, int kind, Storage *storage) noexcept:
+    """How elements of a type are stored; False for a type for which the pass has no loop."""
     storage[0] = NATIVE
     if kind == cnp.NPY_FLOAT16:
         storage[0] = FLOAT16
     elif kind == bfloat16_number:
         storage[0] = BFLOAT16
     else:
-        return kind == cnp.NPY_FLOAT32 or kind == cnp.NPY_FLOAT64
+        return kind == cnp.NPY_FLOAT32 or (kind == cnp.NPY_FLOAT64 and not is_exact(which))
     return True
 
 
@@ -347,7 +352,7 @@ def over_rows(int which, tuple inputs, out):
         if not (cnp.PyArray_ISALIGNED(array) and cnp.PyArray_ISNOTSWAPPED(array)):
             return None
         most_axes = max(most_axes, array.ndim)
-    if most_axes == 0 or not storage_of(kind, &storage):
+    if most_axes == 0 or not storage_of(which, kind, &storage):
         return None
     if out is not None and not (cnp.PyArray_ISWRITEABLE(<cnp.ndarray> out) and lies_apart(<cnp.ndarray> out, inputs)):
         return None
@@ -406,6 +411,10 @@ cdef dict SUMMARIES = {  # the first lines of the functions' docstrings
     "leaky_relu_derivative":
         "Derivative of leaky ReLU at its input: 1 for x > 0, negative_slope for x <= 0, NaN for NaN.",
     "leaky_relu_backward": "Gradient through leaky ReLU from its output: dy where y > 0, else negative_slope * dy.",
+    "exact_sigmoid": "Logistic sigmoid, 1 / (1 + exp(-x)), correctly rounded.",
+    "exact_sigmoid_derivative": "Derivative of the sigmoid at its input, s(x) * (1 - s(x)), correctly rounded.",
+    "exact_tanh": "Hyperbolic tangent, correctly rounded.",
+    "exact_tanh_derivative": "Derivative of tanh at its input, 1 - tanh(x)**2, correctly rounded.",
 }
 cdef dict ARGUMENTS = {
     "x": "The input.",
@@ -428,7 +437,8 @@ cdef bytes docstring(const fastact_pass_info *info):
         "out : ndarray, None, or tuple of ndarray and None, optional", "    Where the result goes; may be an input.",
         "where, dtype, casting, order, subok", "    As for every NumPy ufunc.", "",
         "Returns", "-------", "ndarray, or scalar where all inputs are scalars", "",
-        "See Also", "--------", f"fastact.{name} : the same with checks, threads and special values described.",
+        "See Also", "--------",
+        f"fastact.{name.replace('exact_', 'exact.')} : the same with checks, threads and special values described.",
     ]
     return "\n".join(lines).encode()
 
@@ -455,7 +465,8 @@ cdef object make_ufunc(int which):
         for k in range(inputs + 1):
             signatures[inputs - 1][t * (inputs + 1) + k] = <char> types[t]
     ufunc = cnp.PyUFunc_FromFuncAndData(
-        loops, rows[which], signatures[inputs - 1], TYPES, inputs, 1, cnp.PyUFunc_None, info.name, doc, 0)
+        loops, rows[which], signatures[inputs - 1], TYPES - is_exact(which), inputs, 1, cnp.PyUFunc_None,
+        info.name, doc, 0)
     try:
         ufunc.__module__ = __name__  # or pickle takes the first module in which it finds the ufunc, perhaps the user's
     except AttributeError:  # an older NumPy: its ufuncs have no attributes of their own

@@ -7,7 +7,7 @@ import numpy as np
 
 from fastact import _reference, available_isas, runtime
 from fastact.benchmarks.networks import NETWORKS
-from fastact.benchmarks.peers import ACTIVATIONS, OPERATIONS, empty, full
+from fastact.benchmarks.peers import ACTIVATIONS, EXACT, OPERATIONS, empty, full
 
 KI, MI = 2**10, 2**20
 DTYPES = ("float32", "float64")
@@ -28,6 +28,10 @@ def elements(size):
     return str(size)
 
 
+# A layout of its own: every element takes the second step of the exact passes.
+WORST = "nothing but NaN"
+
+
 class Case(NamedTuple):
     """One row: a pass on one kind of array, or a network.
 
@@ -36,13 +40,13 @@ class Case(NamedTuple):
     group : str
         A name of `GROUPS`.
     operation : str
-        One of `OPERATIONS`; for "dense" the activation, for "training" "step".
+        One of `OPERATIONS` or, in "exact", of `EXACT`; for "dense" the activation, for "training" "step".
     dtype : str
     mode : {"into", "inplace", "new"}
     size : int
         Elements; for networks rows of a batch.
     layout : str
-        One of `LAYOUTS`; for networks the sizes of the layers.
+        One of `LAYOUTS`; for networks the sizes of the layers; in "exact" also `WORST`.
     threads : int
     level : str
         Instruction set.
@@ -62,6 +66,7 @@ GROUPS = {
     "accuracy": "Largest errors",
     "call": "The cost of a call: 1 element",
     "cache": "In the caches: one thread",
+    "exact": "Correctly rounded (fastact.exact), beside others' plain passes: one thread",
     "memory": "In main memory: all threads",
     "layout": "Strided and broadcast inputs",
     "new": "Allocating calls",
@@ -136,6 +141,8 @@ def arrays(case):
         x = normal(3)(min(size, MI))
         return repeated(getattr(_reference, case.operation.removesuffix("_backward"))(x), size)
 
+    if case.layout == WORST:
+        return (full(case.size, np.nan, case.dtype),)
     layout = LAYOUTS[case.layout]
     if not case.operation.endswith("_backward"):
         return (layout(case.size, normal(3)),)
@@ -158,6 +165,10 @@ def _passes(group, sizes, modes, *, threads, level, operations=OPERATIONS, dtype
         for layout in layouts
         for mode in modes
     ]
+
+
+def _exact(layouts, **where):
+    return _passes("exact", [64 * KI], ["into"], operations=EXACT, dtypes=["float32"], layouts=layouts, **where)
 
 
 def _networks(names, *, threads, level, activations=ACTIVATIONS):
@@ -183,6 +194,7 @@ def quick():
         *_passes("accuracy", [0], ["into"], **one),
         *_passes("call", [1], ["inplace"], dtypes=["float32"], **one),
         *_passes("cache", [64 * KI], ["into"], **one),
+        *_exact(["contiguous"], **one),
         *_passes("memory", [16 * MI], ["inplace", "into"], operations=["sigmoid", "relu"], dtypes=["float32"],
                  threads=most, level=level),
         *_passes("new", [64 * KI], ["new"], operations=ACTIVATIONS, dtypes=["float32"], **one),
@@ -201,6 +213,7 @@ def whole():
         cases += [
             *_passes("accuracy", [0], ["into"], threads=1, level=level),
             *_passes("cache", [64 * KI], ["into"], threads=1, level=level),
+            *_exact(["contiguous", WORST], threads=1, level=level),
         ]
     cases += [
         *_passes("call", [1], ["inplace"], **one),
@@ -228,6 +241,7 @@ def smoke():
         *_passes("accuracy", [0], ["into"], operations=["sigmoid", "relu_backward"], dtypes=["float32"], **one),
         *_passes("call", [1], ["inplace"], operations=["sigmoid"], dtypes=["float32"], **one),
         *_passes("cache", [KI], ["into"], operations=["sigmoid", "relu_backward"], dtypes=["float32"], **one),
+        *_exact([WORST], **one)[:1],
         *_networks(list(NETWORKS)[:1], activations=["relu"], **one),
     ]
     return cases, Settings(rounds=3, sample_seconds=1e-5, most_seconds=0.1, points=2**10)

@@ -19,13 +19,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-import fastact
+import fastact.exact
 from fastact import _reference
 from fastact.benchmarks.timing import Contestant
 
 NEGATIVE_SLOPE = 0.01  # the default of fastact and of PyTorch
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu")
 OPERATIONS = tuple(a + kind for kind in ("", "_derivative", "_backward") for a in ACTIVATIONS)
+# the passes of fastact.exact that are not fastact's own; others compute them as they compute the plain ones
+EXACT = ("exact_sigmoid", "exact_tanh", "exact_sigmoid_derivative", "exact_tanh_derivative")
 MODES = ("into", "inplace", "new")
 CANNOT_BE_HELD = "cannot be held to the instruction set"
 PAGE = 4096  # bytes
@@ -63,7 +65,7 @@ class Inputs:
     Parameters
     ----------
     operation : str
-        One of `OPERATIONS`.
+        One of `OPERATIONS` or `EXACT`.
     arrays : tuple of ndarray
         The inputs, as fastact takes them.
     """
@@ -84,7 +86,8 @@ class Inputs:
         size, most = self.out.size, 2**20
         end = most // 4
         parts = slice(None) if size <= most else np.r_[:end, end : size - end : size // most | 1, size - end : size]
-        return parts, getattr(_reference, self.operation)(*(array[parts] for array in self.arrays.values()))
+        reference = getattr(_reference, self.operation.removeprefix("exact_"))
+        return parts, reference(*(array[parts] for array in self.arrays.values()))
 
     def names(self, mode):
         """Return the arrays by name: in place, the input is a copy that the output is too."""
@@ -128,7 +131,7 @@ class Library:
 
     def contestant(self, inputs, mode):
         """Return the way to compute a pass as a `Contestant`, or None where the library has none."""
-        way = self.ways.get(inputs.operation, Way())
+        way = self.ways.get(inputs.operation, self.ways.get(inputs.operation.removeprefix("exact_"), Way()))
         statement = getattr(way, mode) or (way.into if mode == "inplace" else None)
         if statement is None or not self.takes(inputs):
             return None
@@ -167,9 +170,10 @@ class Library:
 class Fastact(Library):
     name = "fastact"
     ways = {  # noqa: RUF012
-        operation: Way(into=f"fastact.{operation}({inputs}, out=out)", new=f"fastact.{operation}({inputs})")
-        for operation in OPERATIONS
+        operation: Way(into=f"{function}({inputs}, out=out)", new=f"{function}({inputs})")
+        for operation in (*OPERATIONS, *EXACT)
         for inputs in ["dy, y" if operation.endswith("_backward") else "x"]
+        for function in [f"fastact.{operation.replace('exact_', 'exact.')}"]
     }
 
     def __init__(self, threads):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fastact._commands import UsageError
 from fastact.benchmarks.cases import GROUPS, KI, SCALING_OPERATIONS, SCALING_SIZES, elements
-from fastact.benchmarks.peers import CANNOT_BE_HELD, LIBRARIES, OPERATIONS, Jax, Numba
+from fastact.benchmarks.peers import CANNOT_BE_HELD, EXACT, LIBRARIES, OPERATIONS, Jax, Numba
 
 JSON, MARKDOWN = "results{}.json", "report{}.md"
 INTERRUPTED = "-interrupted"  # what stands in the names of a fragment's files, beside a complete report
@@ -432,7 +432,7 @@ def table(rows, libraries=None, errors=True):
 def _place(row):
     """Where a row stands in its table: networks as they come, passes by name, type and size."""
     case = row.case
-    return () if row.is_network else (OPERATIONS.index(case["operation"]), case["dtype"], case["size"])
+    return () if row.is_network else ((*OPERATIONS, *EXACT).index(case["operation"]), case["dtype"], case["size"])
 
 
 def _cell(row, name, errors):

@@ -48,7 +48,8 @@ def _numpy_features_above(level):
     return [
         feature
         for feature in umath.__cpu_dispatch__
-        if umath.__cpu_features__.get(feature) and (level == "baseline" or feature.startswith(("AVX512", "X86_V4")))
+        if umath.__cpu_features__.get(feature)
+        and (level == "baseline" or feature.startswith(("AVX512", "X86_V4")))
     ]
 
 
@@ -145,17 +146,14 @@ class Run:
             "settings": self.settings._asdict(),
             "cases": [case._asdict() for case in cases],
         }
-        with (
-            tempfile.TemporaryFile("w+", errors="backslashreplace") as errors,
-            subprocess.Popen(
-                [sys.executable, "-m", "fastact.benchmarks.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env=child_environment(level, threads, cache),
-            ) as process,
-        ):
+        with tempfile.TemporaryFile("w+", errors="backslashreplace") as errors, subprocess.Popen(
+            [sys.executable, "-m", "fastact.benchmarks.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=child_environment(level, threads, cache),
+        ) as process:
             try:
                 process.stdin.write(json.dumps(request))
                 process.stdin.close()

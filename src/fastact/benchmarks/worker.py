@@ -35,14 +35,8 @@ def measure(case, settings, libraries):
             contestants, wrong, limit = _pass(case, libraries)
         ours, *others = contestants
         pause = 0.0 if case.threads == 1 else BLAS_PAUSE if case.group in ("dense", "training") else PAUSE
-        timed = compare(
-            ours,
-            [*others, *([limit] if limit else [])],
-            rounds=settings.rounds,
-            sample_seconds=settings.sample_seconds,
-            pause=pause,
-            most_seconds=settings.most_seconds,
-        )
+        timed = compare(ours, [*others, *([limit] if limit else [])], rounds=settings.rounds,
+                        sample_seconds=settings.sample_seconds, pause=pause, most_seconds=settings.most_seconds)
     row = {"times": {}, "wrong": wrong}
     for contestant in [*contestants, *([limit] if limit else [])]:
         one = timed[contestant.name]

@@ -24,8 +24,15 @@
     X(leaky_relu_derivative, 1, 1) \
     X(leaky_relu_backward, 2, 1)
 
+/* The passes of fastact.exact, correctly rounded: for float32, float16 and bfloat16 (exact.inc). */
+#define FASTACT_EXACT_PASSES(X)       \
+    X(exact_sigmoid, 1, 0)            \
+    X(exact_sigmoid_derivative, 1, 0) \
+    X(exact_tanh, 1, 0)               \
+    X(exact_tanh_derivative, 1, 0)
+
 #define FASTACT_ENUM_ROW(name, arrays, slope) FASTACT_##name,
-enum fastact_pass { FASTACT_PASSES(FASTACT_ENUM_ROW) FASTACT_N_PASSES };
+enum fastact_pass { FASTACT_PASSES(FASTACT_ENUM_ROW) FASTACT_EXACT_PASSES(FASTACT_ENUM_ROW) FASTACT_N_PASSES };
 #undef FASTACT_ENUM_ROW
 
 /* A tile function applies one pass to n contiguous elements.
@@ -85,7 +92,10 @@ typedef struct {
      * sigmoid and tanh, and of all others. */
     ptrdiff_t transcendental_grain[2], other_grain[2];
     fastact_tile_f32 f32[FASTACT_N_PASSES];
-    fastact_tile_f64 f64[FASTACT_N_PASSES];
+    fastact_tile_f64 f64[FASTACT_N_PASSES]; /* NULL for the exact passes */
+    /* What is computed of floats that were halves, and is to be rounded to halves: f32, but that the exact passes leave
+     * no tie that was none (rounded to odd). */
+    fastact_tile_f32 of_halves[FASTACT_N_PASSES];
     /* The same with stores past the caches, where the level has them: out starts at a multiple of 64 bytes, and is none
      * of the inputs. */
     fastact_tile_f32 streamed_f32[FASTACT_N_PASSES];

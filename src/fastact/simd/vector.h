@@ -18,11 +18,20 @@
  *   T_abs, T_and, T_or    on the bits of the elements
  *   T_to_bits, T_from_bits    the same bits as integers, and back
  *   T_iadd, T_sll(i, n), T_srl(i, n)
+ *   WIDER                 float64 vectors that hold the elements of a float32 vector
+ *   f32_widen(a, w)       those vectors, each element exact; f32_narrow(w) is the vector of them, rounded to float32
  *   T_power(table, z, n)  2^n*K, n a multiple of 1/4 and z = n + ROUND_TO_QUARTERS. The table holds 2^(j/4)*K for every j,
  *                         each with j's own bits taken off: the number of quarters shifted to the exponent brings them
  *   T_number(a, c)        a, but c where it is NaN, if T_power would make another NaN of it; a <= c
  *   where HAS_HALVES is defined: f32_load_float16, f32_store_float16     a vector of halves, converted
  *                                f32_load_upper, f32_store_upper         the upper halves of the elements, the others 0
+ *   where HAS_PAIRS is defined, that is, where f32_fma is fast (formulas_exact.h):
+ *   f32_both(m, n)        the lanes of both masks; f32_mask_bits(m) is a bit a lane, the first lane's the lowest
+ *   POWERS                entries of the table of 2^(j/POWERS)
+ *   f32_bounded(a, low, high)     a between the two (NaN stays), if f32_fine_power needs that
+ *   f32_fine_power(z, n), f32_fine_rest(z)    2^n, n a multiple of 1/POWERS, z = n + 1.5*2^23/POWERS, as a float32 and
+ *                         what that lacks, relatively
+ *   f32_lookup32(table, i)        table[low 5 bits of i], where HAS_LOOKUP32 is defined
  *   f32_lookup8(table, i), f64_lookup4(table, i)      table[low 3 bits of i], table[low 2 bits of i]
  */
 #ifndef FASTACT_VECTOR_H
@@ -30,6 +39,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "constants_exact.h"
 
 typedef float e_f32;
 typedef double e_f64;
@@ -61,6 +72,24 @@ typedef double e_f64;
         i_##T entry = T##_to_bits(T##_lookup##entries(table, T##_to_bits(z)));                               \
         (void)n;                                                                                             \
         return T##_from_bits(T##_iadd(entry, T##_sll(T##_to_bits(z), shift)));                               \
+    }
+/* f32_bounded, f32_fine_power and f32_fine_rest by f32_lookup8. */
+#define FINE_POWERS_OF_8                                                                                     \
+    INLINE v_f32 f32_bounded(v_f32 a, float low, float high)                                                 \
+    {                                                                                                        \
+        return f32_min(f32_set1(high), f32_max(f32_set1(low), a));                                           \
+    }                                                                                                        \
+    INLINE v_f32 f32_fine_power(v_f32 z, v_f32 n)                                                            \
+    {                                                                                                        \
+        static const float table[] = {POWERS_8};                                                             \
+        (void)n;                                                                                             \
+        return f32_from_bits(f32_iadd(f32_to_bits(f32_lookup8(table, f32_to_bits(z))),                       \
+                                      f32_sll(f32_to_bits(z), 20)));                                         \
+    }                                                                                                        \
+    INLINE v_f32 f32_fine_rest(v_f32 z)                                                                      \
+    {                                                                                                        \
+        static const float table[] = {POWERS_8_REST};                                                        \
+        return f32_lookup8(table, f32_to_bits(z));                                                           \
     }
 #define COMPARISON(T, name, body) INLINE m_##T T##_##name(v_##T a, v_##T b) { return body; }
 #define INTEGER_OP2(T, name, body) INLINE i_##T T##_##name(i_##T a, i_##T b) { return body; }

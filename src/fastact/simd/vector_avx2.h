@@ -95,6 +95,17 @@ INTEGER_SHIFT(f64, sll, _mm256_slli_epi64(a, n))
 INTEGER_SHIFT(f32, srl, _mm256_srli_epi32(a, n))
 INTEGER_SHIFT(f64, srl, _mm256_srli_epi64(a, n))
 
+enum { WIDER = 2 };
+INLINE void f32_widen(v_f32 a, v_f64 *w)
+{
+    w[0] = _mm256_cvtps_pd(_mm256_castps256_ps128(a));
+    w[1] = _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1));
+}
+INLINE v_f32 f32_narrow(const v_f64 *w)
+{
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(w[0])), _mm256_cvtpd_ps(w[1]), 1);
+}
+
 INLINE v_f32 f32_lookup8(const float table[8], i_f32 i) { return _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), i); }
 
 /* Two permutes and a blend: four loads or a gather take most of a kernel's time. */
@@ -125,3 +136,10 @@ INLINE void f32_store_upper(uint16_t *p, v_f32 a)
     const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(upper, upper), 0x08);
     _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(packed));
 }
+
+INLINE m_f32 f32_both(m_f32 a, m_f32 b) { return _mm256_and_ps(a, b); }
+INLINE uint32_t f32_mask_bits(m_f32 m) { return (uint32_t)_mm256_movemask_ps(m); }
+FINE_POWERS_OF_8
+#define HAS_PAIRS
+#define EXP_COEFFICIENTS EXP_8
+enum { POWERS = 8 };

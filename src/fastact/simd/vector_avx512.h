@@ -91,6 +91,17 @@ INTEGER_SHIFT(f64, sll, _mm512_slli_epi64(a, (unsigned)n))
 INTEGER_SHIFT(f32, srl, _mm512_srli_epi32(a, (unsigned)n))
 INTEGER_SHIFT(f64, srl, _mm512_srli_epi64(a, (unsigned)n))
 
+enum { WIDER = 2 };
+INLINE void f32_widen(v_f32 a, v_f64 *w)
+{
+    w[0] = _mm512_cvtps_pd(_mm512_castps512_ps256(a));
+    w[1] = _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1));
+}
+INLINE v_f32 f32_narrow(const v_f64 *w)
+{
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(w[0])), _mm512_cvtpd_ps(w[1]), 1);
+}
+
 /* The permute looks at four bits of the index: the table lies in both halves. */
 INLINE v_f32 f32_lookup8(const float table[8], i_f32 i)
 {
@@ -131,3 +142,25 @@ INLINE void f32_store_upper(uint16_t *p, v_f32 a)
 {
     _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_srli_epi32(f32_to_bits(a), 16)));
 }
+
+INLINE m_f32 f32_both(m_f32 a, m_f32 b) { return a & b; }
+INLINE uint32_t f32_mask_bits(m_f32 m) { return m; }
+INLINE v_f32 f32_bounded(v_f32 a, float low, float high) { (void)low, (void)high; return a; } /* scalef saturates */
+INLINE v_f32 f32_fine_power(v_f32 z, v_f32 n)
+{
+    static const float table[] = {POWERS_16};
+    return _mm512_scalef_ps(_mm512_permutexvar_ps(f32_to_bits(z), _mm512_loadu_ps(table)), n);
+}
+INLINE v_f32 f32_fine_rest(v_f32 z)
+{
+    static const float table[] = {POWERS_16_REST};
+    return _mm512_permutexvar_ps(f32_to_bits(z), _mm512_loadu_ps(table));
+}
+INLINE v_f32 f32_lookup32(const float table[32], i_f32 i)
+{
+    return _mm512_permutex2var_ps(_mm512_loadu_ps(table), i, _mm512_loadu_ps(table + 16));
+}
+#define HAS_PAIRS
+#define EXP_COEFFICIENTS EXP_16
+#define HAS_LOOKUP32
+enum { POWERS = 16 };

@@ -108,6 +108,14 @@ INTEGER_SHIFT(f64, sll, vshlq_u64(a, vdupq_n_s64(n)))
 INTEGER_SHIFT(f32, srl, vshlq_u32(a, vdupq_n_s32(-n)))
 INTEGER_SHIFT(f64, srl, vshlq_u64(a, vdupq_n_s64(-n)))
 
+enum { WIDER = 2 };
+INLINE void f32_widen(v_f32 a, v_f64 *w)
+{
+    w[0] = vcvt_f64_f32(vget_low_f32(a));
+    w[1] = vcvt_high_f64_f32(a);
+}
+INLINE v_f32 f32_narrow(const v_f64 *w) { return vcvt_high_f32_f64(vcvt_f32_f64(w[0]), w[1]); }
+
 /* The table's 32 bytes in two registers, each index made into the numbers of its four bytes. */
 INLINE v_f32 f32_lookup8(const float table[8], i_f32 i)
 {
@@ -129,3 +137,14 @@ INLINE v_f32 f32_load_float16(const uint16_t *p) { return vcvt_f32_f16(vreinterp
 INLINE void f32_store_float16(uint16_t *p, v_f32 a) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(a))); }
 INLINE v_f32 f32_load_upper(const uint16_t *p) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16)); }
 INLINE void f32_store_upper(uint16_t *p, v_f32 a) { vst1_u16(p, vshrn_n_u32(vreinterpretq_u32_f32(a), 16)); }
+
+INLINE m_f32 f32_both(m_f32 a, m_f32 b) { return vandq_u32(a, b); }
+INLINE uint32_t f32_mask_bits(m_f32 m)
+{
+    static const uint32_t lane_bits[] = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(m, vld1q_u32(lane_bits)));
+}
+FINE_POWERS_OF_8
+#define HAS_PAIRS
+#define EXP_COEFFICIENTS EXP_8
+enum { POWERS = 8 };

@@ -128,6 +128,10 @@ VECTOR_OP3(f64, mad, a * b + c)
 VECTOR_OP3(f64, nmad, c - a * b)
 #endif
 
+enum { WIDER = 1 };
+INLINE void f32_widen(v_f32 a, v_f64 *w) { w[0] = a; }
+INLINE v_f32 f32_narrow(const v_f64 *w) { return (float)w[0]; }
+
 INLINE v_f32 f32_lookup8(const float table[8], i_f32 i) { return table[i & 7]; }
 INLINE v_f64 f64_lookup4(const double table[4], i_f64 i) { return table[i & 3]; }
 
