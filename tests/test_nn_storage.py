@@ -290,6 +290,19 @@ def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch):
     assert nn.load(path).layers[0].b.tolist() == [1.0] * 8 and os.listdir(tmp_path) == ["model"]
 
 
+def test_a_file_that_cannot_grow_is_an_os_error(tmp_path):
+    resource = pytest.importorskip("resource", reason="there are no limits on this system")
+    model, path = saved(tmp_path)
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=f"{path} cannot be written: .*File too large"):
+            model.save(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["model"]
+
+
 def test_a_link_is_followed(tmp_path):
     model, path = saved(tmp_path)
     (tmp_path / "link").symlink_to(path)

@@ -39,7 +39,8 @@ def save(
     model: fastact.nn.Sequential, path: str | os.PathLike[str], callbacks: Iterable[fastact.nn.Callback] = ()
 ) -> None:
     """Write a model, and the state of the callbacks of its training, into a file that is whole or not there."""
-    safetensors = _checks.extra("safetensors.numpy", "save")
+    safetensors = _checks.extra("safetensors", "save")
+    write = _checks.extra("safetensors.numpy", "save").save_file
     tensors: dict[str, NDArray[Any]] = {}
     document = {
         "version": VERSION,
@@ -55,7 +56,10 @@ def save(
     }
     text = json.dumps(document)
     with replacing(path) as spare:
-        safetensors.save_file(tensors, spare, {KEY: f"{_checksum(text, tensors)} {text}"})
+        try:
+            write(tensors, spare, {KEY: f"{_checksum(text, tensors)} {text}"})
+        except safetensors.SafetensorError as error:  # a full disk, say
+            raise OSError(f"{os.fsdecode(path)} cannot be written: {error}") from None
 
 
 def _describe_layer(index, layer, tensors):
