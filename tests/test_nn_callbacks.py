@@ -55,6 +55,7 @@ def test_callbacks_are_called_and_stop_the_training():
     ("callbacks", "error", "words"),
     [
         (nn.EarlyStopping("loss"), TypeError, r"callbacks must be a list of nn.Callback, got EarlyStopping.* write \["),
+        (None, TypeError, "callbacks must be a list of nn.Callback, got None"),
         ([nn.EarlyStopping], TypeError, r"callbacks\[0\] must be an nn.Callback, got <class"),
         ([nn.EarlyStopping()], ValueError,
          r"callbacks\[0\] must monitor one of 'loss', 'accuracy', got EarlyStopping\(.*; give validation_data"),

@@ -72,6 +72,12 @@ def test_repr_makes_an_equal_schedule(name):
     assert again.config() == SCHEDULES[name].config()
 
 
+def rate_after(steps, schedule):
+    optimizer = nn.SGD(schedule)
+    optimizer.steps = steps
+    return optimizer.rate
+
+
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
@@ -85,6 +91,8 @@ def test_repr_makes_an_equal_schedule(name):
         (lambda: nn.schedules.Warmup(lambda step: 0.1, 10).config(), TypeError, "to be saved, got <function"),
         (lambda: nn.schedules.from_config({"name": "cosine"}), ValueError, "name must be one of .*got 'cosine'"),
         (lambda: nn.schedules.from_config({"name": "warmup"}), ValueError, "'warmup' needs 'learning_rate'"),
+        (lambda: rate_after(5000, nn.schedules.ExponentialDecay(0.1, 1, 2)), ValueError, r"rate\(5000\) .* got inf"),
+        (lambda: rate_after(5000, nn.schedules.StepDecay(0.1, 1, 2)), ValueError, r"rate\(5000\) .* got inf"),
         (lambda: nn.schedules.from_config(0.1), TypeError, "config of the schedule must be a dict, got 0.1"),
     ],
 )

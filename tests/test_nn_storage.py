@@ -1,5 +1,6 @@
 """fastact.nn in files: saved models, checkpoints and runs that resume from them, to the bit."""
 
+import contextlib
 import copy
 import errno
 import json
@@ -9,6 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -206,7 +208,14 @@ def rewritten(path, change, checksum=True):
         (lambda a, d: d.update(loss="hinge"), "loss must be one of"),
         (lambda a, d: d.update(dtype="int8"), "dtype must be float32 or float64"),
         (lambda a, d: d.update(generator={}), "can build"),
+        (lambda a, d: d["generator"]["state"].update(state=-1), "can build"),
         (lambda a, d: d.update(history=3), "can build"),
+        (lambda a, d: d["history"].update(loss=3), r"history\['loss'\] must be a list of real numbers"),
+        (lambda a, d: d["optimizer"].update(steps="x"), "steps of the optimizer must be an integer, got 'x'"),
+        (lambda a, d: d["optimizer"].update(steps=-1), "steps of the optimizer must be at least 0, got -1"),
+        (lambda a, d: d["optimizer"].update(steps=1.5), "steps of the optimizer must be an integer, got 1.5"),
+        (lambda a, d: d.update(stopped="no"), "stopped must be True or False, got 'no'"),
+        (lambda a, d: d["layers"][1].update(needs_batch=3), "needs_batch must be True or False, got 3"),
         (lambda a, d: d.pop("layers"), "can build: 'layers'"),
         (lambda a, d: d.update(layers=[]), "layers must hold at least one layer"),
     ],
@@ -234,8 +243,12 @@ def test_foreign_files(tmp_path):
         nn.load(tmp_path / "missing")
     with pytest.raises(IsADirectoryError, match=r"path must be a file's, but .* is a folder"):
         nn.load(tmp_path)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"path must be a str or path-like, got 3 \(int\)"):
         nn.load(3)
+    deep = "[" * 100_000
+    numpy_format.save_file({}, path, {"fastact.nn": f"00000000 {deep}"})
+    with pytest.raises(ValueError, match="file is damaged: its description of the model cannot be read"):
+        nn.load(path)
 
 
 def test_newer_version_and_wrong_checksum(tmp_path):
@@ -277,6 +290,19 @@ def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch):
     assert nn.load(path).layers[0].b.tolist() == [1.0] * 8 and os.listdir(tmp_path) == ["model"]
 
 
+def test_a_file_that_cannot_grow_is_an_os_error(tmp_path):
+    resource = pytest.importorskip("resource", reason="there are no limits on this system")
+    model, path = saved(tmp_path)
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=f"{path} cannot be written: .*File too large"):
+            model.save(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["model"]
+
+
 def test_a_link_is_followed(tmp_path):
     model, path = saved(tmp_path)
     (tmp_path / "link").symlink_to(path)
@@ -292,8 +318,51 @@ def test_wrong_places(tmp_path):
             use(tmp_path)
         with pytest.raises(FileNotFoundError, match=r"path must lie in a folder that exists, got .*/missing/model"):
             use(tmp_path / "missing" / "model")
-        with pytest.raises(TypeError):
-            use(3)
+        with pytest.raises(TypeError, match=r"path must be a str or path-like, got None \(NoneType\)"):
+            use(None)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_what_is_no_regular_file_stays(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for use in (network().save, nn.Checkpoint, nn.load):
+        with pytest.raises(OSError, match=r"path must be a regular file's, but .*/pipe is a device, a pipe or"):
+            use(tmp_path / "pipe")
+    assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode) and os.listdir(tmp_path) == ["pipe"]
+
+
+def test_the_longest_name(tmp_path):
+    network().save(tmp_path / ("m" * 255))
+    assert os.listdir(tmp_path) == ["m" * 255]
+
+
+@contextlib.contextmanager
+def forbidden_file():
+    """Yield the path of a file that may not be read, in a folder that may not be written; root becomes nobody."""
+    root = os.geteuid() == 0
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(os.path.realpath(folder), "model")
+        network().save(path)
+        os.chmod(path, 0)
+        os.chmod(folder, 0o555)
+        if root:
+            os.seteuid(65534)
+        try:
+            yield path
+        finally:
+            if root:
+                os.seteuid(0)
+            os.chmod(folder, 0o755)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions are another matter there")
+def test_missing_permissions_name_the_path():
+    model = network()
+    with forbidden_file() as path:
+        for use in (model.save, nn.load):
+            with pytest.raises(PermissionError) as caught:
+                use(path)
+            assert caught.value.filename == path
 
 
 def test_without_safetensors(tmp_path, monkeypatch):
@@ -390,10 +459,11 @@ def test_when_a_checkpoint_is_written(tmp_path):
             model.stop_training = epoch == self.stop
 
     options = {**CROSS_ENTROPY, "optimizer": "adam", "epochs": 9}
-    network().fit(X, y, **options, callbacks=[nn.Checkpoint(path, every_epochs=3), Note(8)])
-    assert written == [0, 0, 0, 3, 3, 3, 6, 6] and nn.load(path).history.epochs == 8
-    path.unlink()
-    written.clear()
+    for stop, last in ((8, 8), (None, 10)):  # stopped, and at the end of the epochs
+        network().fit(X, y, **options | {"epochs": 10}, callbacks=[nn.Checkpoint(path, every_epochs=3), Note(stop)])
+        assert written == [0, 0, 0, 3, 3, 3, 6, 6, 6, 9][:last] and nn.load(path).history.epochs == last
+        path.unlink()
+        written.clear()
 
     losses = [5.0, 4.0, 3.0, 4.0, 2.0, 3.0]
 
@@ -405,6 +475,120 @@ def test_when_a_checkpoint_is_written(tmp_path):
     best = nn.Checkpoint(path, save_best_only=True, monitor="loss")
     network().fit(X, y, **options, callbacks=[best, Scripted(6)])
     assert written == [0, 1, 2, 3, 3, 5] and nn.load(path).history.epochs == 5 and best.best == 2.0
+
+
+class Scripted(nn.Callback):
+    """Both the best in epoch 3, and then worse, but not worse than before."""
+
+    losses, accuracies = [5.0, 4.0, 3.0, 3.5, 3.2], [0.1, 0.5, 0.6, 0.55, 0.58]
+
+    def on_epoch_end(self, model, epoch, history):
+        history["loss"][-1], history["accuracy"][-1] = self.losses[epoch - 1], self.accuracies[epoch - 1]
+
+
+def train_with_three_checkpoints(folder, order, epochs=5, resumed=None):
+    """One of every epoch and two of the best; return the files as they are then."""
+    folder.mkdir(exist_ok=True)
+    checkpoints = [nn.Checkpoint(folder / "last")]
+    checkpoints += [nn.Checkpoint(folder / name, save_best_only=True, monitor=name) for name in ("loss", "accuracy")]
+    network().fit(*data(), **CROSS_ENTROPY, optimizer="adam", epochs=epochs, resume_from=resumed and folder / resumed,
+                  callbacks=[Scripted(), *(checkpoints[index] for index in order)])
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0)], ids=str)
+def test_a_run_resumes_from_any_of_its_checkpoints(order, tmp_path, monkeypatch):
+    """Whatever their order, the files are those of the uninterrupted run; also if it died between two of them."""
+    whole = train_with_three_checkpoints(tmp_path / "whole", order)
+    assert nn.load(tmp_path / "whole" / "accuracy").history.epochs == 3
+    for resumed in whole:
+        train_with_three_checkpoints(tmp_path / resumed, order, epochs=3)
+        assert train_with_three_checkpoints(tmp_path / resumed, order, resumed=resumed) == whole
+
+    save = nn.storage.save
+    for last in (7, 8):  # the first and the second in epoch 3
+        written = []
+
+        def save_some(model, path, callbacks, last=last, written=written):
+            if len(written) == last:
+                raise KeyboardInterrupt
+            save(model, path, callbacks)
+            written.append(path)
+
+        folder = tmp_path / f"died after {last}"
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(nn.storage, "save", save_some)
+            train_with_three_checkpoints(folder, order)
+        assert train_with_three_checkpoints(folder, order, resumed="last") == whole
+
+
+def test_a_run_whose_callback_changes_the_rate_resumes(tmp_path):
+    X, y = data()
+    path = tmp_path / "model"
+
+    class Half(nn.Callback):
+        def on_epoch_end(self, model, epoch, history):
+            model.optimizer.learning_rate *= 0.5
+
+    def train(epochs, optimizer, **options):
+        model = network()
+        model.fit(X, y, **CROSS_ENTROPY, optimizer=optimizer, epochs=epochs, **options,
+                  callbacks=[Half(), nn.Checkpoint(path)])
+        return state(model)
+
+    whole = train(5, nn.SGD(0.1, momentum=0.9))
+    train(2, nn.SGD(0.1, momentum=0.9))
+    with pytest.raises(ValueError, match=r"optimizer is SGD\(learning_rate=0\.025.*give nn\.load\(path\)\.optimizer"):
+        train(5, nn.SGD(0.1, momentum=0.9), resume_from=path)
+    assert train(5, nn.load(path).optimizer, resume_from=path) == whole
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("state", 3, r"Own\.state\(\) must return a dict of arrays, got 3 \(int\)"),
+        ("state", {"rate": "fast"}, r"Own\.state\(\)\['rate'\] must hold real numbers, got dtype <U4 \(str\)"),
+        pytest.param("state", {"rate": np.ones(2, np.longdouble)}, r"\['rate'\] must be float64 or smaller to be saved",
+                     marks=pytest.mark.skipif(np.dtype(np.longdouble).itemsize == 8, reason="it is float64 here")),
+        ("state", {3: 1.0}, r"Own\.state\(\) must return names that are str, got 3"),
+        ("history", {"rate": ["fast"]}, r"history\['rate'\] must be a list of real numbers .* got \['fast'\]"),
+        ("history", {"rate": 0.1}, r"history\['rate'\] must be a list of real numbers to be saved, got 0"),
+        ("history", {3: [1.0]}, "names in the history must be str to be saved, got 3"),
+    ],
+)
+def test_what_a_checkpoint_cannot_hold_is_named(name, value, words, tmp_path):
+    class Own(nn.Callback):
+        def on_epoch_end(self, model, epoch, history):
+            if name == "history":
+                history.update(value)
+
+        def state(self):
+            return value if name == "state" else {}
+
+    X, y = data()
+    with pytest.raises(TypeError, match=words):
+        network().fit(X, y, **CROSS_ENTROPY, optimizer="sgd", callbacks=[nn.Checkpoint(tmp_path / "model"), Own()])
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_callback_s_numbers_of_any_type(tmp_path):
+    """Also those of the other byte order, and NumPy's in the history."""
+    class Own(nn.Callback):
+        def on_epoch_end(self, model, epoch, history):
+            history.record({"rate": np.float32(0.5)})
+
+        def state(self):
+            return {"big": np.arange(3, dtype=">f4"), "int": 3, "strided": np.arange(6.0)[::2]}
+
+        def restore(self, state):
+            self.restored = {name: array.tolist() for name, array in state.items()}
+
+    X, y = data()
+    path, own = tmp_path / "model", Own()
+    options = {**CROSS_ENTROPY, "optimizer": "sgd", "callbacks": [nn.Checkpoint(path), own]}
+    network().fit(X, y, **options)
+    history = network().fit(X, y, **options, epochs=2, resume_from=path)
+    assert own.restored == {"big": [0, 1, 2], "int": 3, "strided": [0, 2, 4]} and history["rate"] == [0.5, 0.5]
 
 
 @pytest.mark.parametrize(
@@ -429,6 +613,21 @@ def test_a_checkpoint_of_another_training(changes, words, tmp_path):
     assert [parameter.value.tobytes() for parameter in model.parameters()] == before
 
 
+def test_validation_data_and_epochs_must_fit_the_checkpoint(tmp_path):
+    X, y = data()
+    options = {**CROSS_ENTROPY, "optimizer": "adam", "epochs": 3}
+    for validated, plain in ((False, "without"), (True, "with")):
+        path, validation = tmp_path / plain, {"validation_data": (X, y)}
+        wanted, other = (validation, {}) if validated else ({}, validation)
+        network().fit(X, y, **options, **wanted, callbacks=[nn.Checkpoint(path)])
+        now = "with" if other else "without"
+        with pytest.raises(ValueError, match=rf"{path} is of one {plain} validation_data, and this is one {now}$"):
+            network().fit(X, y, **options, **other, resume_from=path)
+        with pytest.raises(ValueError, match=rf"epochs counts .* of which {path} has 3: .* got 2"):
+            network().fit(X, y, **options | {"epochs": 2}, **wanted, resume_from=path)
+        assert network().fit(X, y, **options, **wanted, resume_from=path).epochs == 3  # there is nothing left to do
+
+
 def test_wrong_files_to_resume_from(tmp_path):
     X, y = data()
     model = network()
@@ -438,6 +637,8 @@ def test_wrong_files_to_resume_from(tmp_path):
         model.fit(X, y, **options, resume_from=tmp_path / "model")
     with pytest.raises(FileNotFoundError, match="missing"):
         model.fit(X, y, **options, resume_from=tmp_path / "missing")
+    with pytest.raises(TypeError, match=r"resume_from must be a str or path-like, got 5 \(int\)"):
+        model.fit(X, y, **options, resume_from=5)
     (tmp_path / "file").write_bytes(b"no")
     with pytest.raises(ValueError, match="file is no safetensors file"):
         model.fit(X, y, **options, resume_from=tmp_path / "file")

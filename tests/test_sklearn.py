@@ -554,6 +554,16 @@ def test_wrong_parameters(settings, message):
         MLPClassifier(**settings).fit(*IRIS)
 
 
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_a_rate_that_is_too_high_is_named(loss, early_stopping):
+    regressor = MLPRegressor(loss, activation="identity", solver="sgd", learning_rate_init=0.1, max_iter=20,
+                             early_stopping=early_stopping, random_state=0)  # fmt: skip
+    what = "predictions for the validation rows are not finite" if early_stopping else "the loss is inf"
+    with pytest.raises(ValueError, match=rf"{what} after iteration \d: a lower learning_rate_init"):
+        regressor.fit(*IRIS)
+
+
 def test_wrong_data():
     X, y = IRIS
     with pytest.raises(ValueError, match=r"sample_weight must be at least 0, got -1\.0"):

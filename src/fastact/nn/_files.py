@@ -5,11 +5,26 @@ import os
 from collections.abc import Iterator
 
 
-def check_place(path: str | os.PathLike[str]) -> str:
-    """Return ``path``, links followed, as text; a missing folder, or a folder in its place, is an error."""
-    path = os.path.realpath(os.fsdecode(path))
+def as_text(argument: str, path: str | os.PathLike[str]) -> str:
+    """Return a path as text; ``argument`` is what the error calls it."""
+    try:
+        return os.fsdecode(path)
+    except TypeError:
+        raise TypeError(f"{argument} must be a str or path-like, got {path!r} ({type(path).__name__})") from None
+
+
+def check_kind(path: str) -> None:
+    """Refuse what is there and is no regular file."""
     if os.path.isdir(path):
         raise IsADirectoryError(f"path must be a file's, but {path} is a folder")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(f"path must be a regular file's, but {path} is a device, a pipe or a socket")
+
+
+def check_place(path: str | os.PathLike[str]) -> str:
+    """Return ``path``, links followed, as text; a missing folder, or no regular file in its place, is an error."""
+    path = os.path.realpath(as_text("path", path))
+    check_kind(path)
     if not os.path.isdir(os.path.dirname(path)):
         raise FileNotFoundError(f"path must lie in a folder that exists, got {path}")
     return path
@@ -22,8 +37,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
     Where the block fails, or the process dies, what was at ``path`` stays as it was. The new file has its permissions.
     """
     path = check_place(path)
-    folder, name = os.path.split(path)
-    spare = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.part")
+    folder = os.path.dirname(path)
+    spare = os.path.join(folder, f".{os.urandom(8).hex()}.part")  # no longer than any name may be
     try:
         with open(spare, "xb"):
             mode = os.stat(path if os.path.exists(path) else spare).st_mode
@@ -31,9 +46,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
         os.chmod(spare, mode)  # safetensors' files are the user's alone
         _to_disk(spare)
         os.replace(spare, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
+    except BaseException as error:
+        with contextlib.suppress(OSError):
             os.unlink(spare)
+        if isinstance(error, OSError) and error.filename == spare:
+            raise OSError(error.errno, error.strerror, path) from None  # of the same class, by the number
         raise
     _to_disk(folder)
 

@@ -27,7 +27,8 @@ class Callback:
     """What ``fit(callbacks=[...])`` calls; override what you need.
 
     To end the training after the present epoch set ``model.stop_training = True``. Callbacks are called in the order
-    of the list, but for `Checkpoint`, which comes last and so stores what the others have done.
+    of the list, but for `Checkpoint`, which comes last and so stores what the others have done; those with
+    ``save_best_only`` come first among them.
 
     Examples
     --------
@@ -65,7 +66,7 @@ class Callback:
         """Called after the last epoch, or the one that `stop_training` ended; not after an error or Ctrl-C."""
 
     def state(self) -> Mapping[str, ArrayLike]:
-        """Return what a checkpoint must store for this callback to go on: arrays of numbers, by name."""
+        """Return what a checkpoint must store for this callback to go on: arrays of real numbers, by name."""
         return {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -192,13 +193,15 @@ class Checkpoint(_Monitor):
     It is replaced as a whole: a crash, even in the middle of writing, leaves the checkpoint before.
 
     ``fit(..., resume_from=path)``, otherwise with the arguments it had, goes on after the epoch of the checkpoint,
-    with the result of an uninterrupted run, bit for bit (on the same machine and libraries).
+    with the result of an uninterrupted run, bit for bit (on the same machine and libraries). Where a callback has
+    changed the optimiser, by ``model.optimizer.learning_rate *= 0.5`` say, that means the optimiser as it was when the
+    checkpoint was written: ``optimizer=nn.load(path).optimizer``.
 
     Parameters
     ----------
     path : str or path-like
     every_epochs : int, optional
-        Write after every so many epochs, and after the one that training stops at.
+        Write after every so many epochs, and after the last one of the `fit`.
     save_best_only : bool, optional
         Write then only if ``monitor`` is the best so far.
     monitor : str, optional
@@ -209,7 +212,7 @@ class Checkpoint(_Monitor):
     ImportError
         safetensors is not installed: ``pip install "fastact[save]"``.
     OSError
-        ``path`` is a folder, or lies in none.
+        ``path`` is a folder or a device, or lies in no folder.
 
     Examples
     --------
@@ -241,16 +244,29 @@ class Checkpoint(_Monitor):
         self.every_epochs = _checks.integer("every_epochs", every_epochs)
         self.save_best_only = self.watches = bool(save_best_only)
         _checks.extra("safetensors", "save")
-        self._callbacks: list[Callback] = []
+        self._callbacks: list[Callback] = [self]
+        self._epochs = self._decided_on = 0
+        self._due = False
 
     def on_fit_begin(self, model: fastact.nn.Sequential) -> None:
         super().on_fit_begin(model)
+        self._decided_on = 0
         storage.config_of(model.optimizer)  # rather now than after an epoch
 
     def on_epoch_end(self, model: fastact.nn.Sequential, epoch: int, history: History) -> None:
-        due = epoch % self.every_epochs == 0 or model.stop_training
-        if due and (not self.save_best_only or self._improved(history)):
+        # A file holds the best values of all checkpoints, so all of them are brought up to date before one is written.
+        for callback in self._callbacks:
+            if isinstance(callback, Checkpoint):
+                callback._decide(model, epoch, history)
+        if self._due:
             storage.save(model, self.path, self._callbacks)
+
+    def _decide(self, model, epoch, history):
+        """Note the epoch's value and whether to write, once an epoch."""
+        if self._decided_on != epoch:
+            due = epoch % self.every_epochs == 0 or epoch == self._epochs or model.stop_training
+            self._due = due and (not self.save_best_only or self._improved(history))
+            self._decided_on = epoch
 
     def state(self) -> Mapping[str, ArrayLike]:
         return {"best": self.best}
@@ -289,12 +305,14 @@ def _overrides(callback, name):
     return getattr(getattr(callback, name), "__func__", None) is not getattr(Callback, name)
 
 
-def prepared(callbacks: Iterable[Callback], loss: Loss, validated: bool) -> list[Callback]:
-    """Check the callbacks of a `fit` with this loss, and return them in the order of their calls."""
+def prepared(callbacks: Iterable[Callback], loss: Loss, validated: bool, epochs: int) -> list[Callback]:
+    """Check the callbacks of a `fit` with this loss and so many epochs, and return them in the order of their calls."""
     names = ["loss", *([loss.metric] if loss.metric else [])]
     names += [f"val_{name}" for name in names] if validated else []
     if isinstance(callbacks, Callback):
         raise TypeError(f"callbacks must be a list of nn.Callback, got {callbacks!r}: write [...] around it")
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be a list of nn.Callback, got {callbacks!r}")
     callbacks = list(callbacks)
     for index, callback in enumerate(callbacks):
         if not isinstance(callback, Callback):
@@ -304,8 +322,9 @@ def prepared(callbacks: Iterable[Callback], loss: Loss, validated: bool) -> list
             raise ValueError(
                 f"callbacks[{index}] must monitor one of {', '.join(map(repr, names))}, got {callback!r}{hint}"
             )
-    callbacks.sort(key=lambda callback: isinstance(callback, Checkpoint))
+    # The best go first: a run that dies before the others are written resumes an epoch earlier, and writes it again.
+    callbacks.sort(key=lambda callback: isinstance(callback, Checkpoint) and 2 - callback.save_best_only)
     for callback in callbacks:
         if isinstance(callback, Checkpoint):
-            callback._callbacks = callbacks
+            callback._callbacks, callback._epochs = callbacks, epochs
     return callbacks

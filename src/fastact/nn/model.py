@@ -350,10 +350,11 @@ class Sequential:
         rng = self._rng if _checks.boolean("shuffle", shuffle) else None
         batches = reader.batches(X, y, sample_weight, batch_size, rng, steps_per_epoch, epochs)
         validation = reader.validation(validation_data, batch_size, epochs)
-        callbacks = prepared(callbacks, loss, validated=validation is not None)
-        stored = None if resume_from is None else storage.read(resume_from)
+        validated = validation is not None
+        callbacks = prepared(callbacks, loss, validated, epochs)
+        stored = None if resume_from is None else storage.read(resume_from, "resume_from")
         if stored is not None:
-            stored.check(self, loss, optimizer)
+            stored.check(self, loss, optimizer, epochs, validated)
 
         parameters = self.parameters()
         self.loss, self.optimizer, self.history, self.stop_training = loss, optimizer, History(), False

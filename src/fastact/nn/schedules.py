@@ -37,6 +37,14 @@ class _Decay(Schedule):
         self.decay_steps = _checks.integer("decay_steps", decay_steps)
 
 
+def _power(base, exponent):
+    """Return base^exponent, infinite where Python raises an error: `rate_at` names the step that it is of."""
+    try:
+        return base**exponent
+    except OverflowError:
+        return math.inf
+
+
 class ExponentialDecay(_Decay):
     """learning_rate · decay_rate^(step / decay_steps).
 
@@ -70,7 +78,7 @@ class ExponentialDecay(_Decay):
         self.decay_rate: float = _checks.number("decay_rate", decay_rate, positive=True)
 
     def __call__(self, step: int) -> float:
-        return self.learning_rate * self.decay_rate ** (step / self.decay_steps)
+        return self.learning_rate * _power(self.decay_rate, step / self.decay_steps)
 
 
 class StepDecay(_Decay):
@@ -101,7 +109,7 @@ class StepDecay(_Decay):
         self.decay_rate: float = _checks.number("decay_rate", decay_rate, positive=True)
 
     def __call__(self, step: int) -> float:
-        return self.learning_rate * self.decay_rate ** (step // self.decay_steps)
+        return self.learning_rate * _power(self.decay_rate, step // self.decay_steps)
 
 
 class InverseTimeDecay(_Decay):

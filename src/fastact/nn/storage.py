@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import numbers
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 import fastact
 from fastact.nn import _checks, losses, optimizers
-from fastact.nn._files import replacing
+from fastact.nn._files import as_text, check_kind, replacing
 from fastact.nn.history import History
 from fastact.nn.initializers import INITIALIZERS
 from fastact.nn.layers import Dense
@@ -38,7 +39,8 @@ def save(
     model: fastact.nn.Sequential, path: str | os.PathLike[str], callbacks: Iterable[fastact.nn.Callback] = ()
 ) -> None:
     """Write a model, and the state of the callbacks of its training, into a file that is whole or not there."""
-    safetensors = _checks.extra("safetensors.numpy", "save")
+    safetensors = _checks.extra("safetensors", "save")
+    write = _checks.extra("safetensors.numpy", "save").save_file
     tensors: dict[str, NDArray[Any]] = {}
     document = {
         "version": VERSION,
@@ -48,13 +50,16 @@ def save(
         "loss": _name_in(LOSSES, model.loss),
         "optimizer": _describe_optimizer(model, tensors),
         "generator": model._rng.bit_generator.state,
-        "history": model.history,
+        "history": None if model.history is None else _numbers_by_name(model.history),
         "stopped": bool(model.stop_training),
         "callbacks": [_describe_callback(index, callback, tensors) for index, callback in enumerate(callbacks)],
     }
     text = json.dumps(document)
     with replacing(path) as spare:
-        safetensors.save_file(tensors, spare, {KEY: f"{_checksum(text, tensors)} {text}"})
+        try:
+            write(tensors, spare, {KEY: f"{_checksum(text, tensors)} {text}"})
+        except safetensors.SafetensorError as error:  # a full disk, say
+            raise OSError(f"{os.fsdecode(path)} cannot be written: {error}") from None
 
 
 def _describe_layer(index, layer, tensors):
@@ -92,10 +97,28 @@ def config_of(optimizer: Optimizer) -> dict[str, Any]:
     return optimizer.config()
 
 
+def _numbers_by_name(history):
+    """Return a history as JSON can hold it."""
+    for name, values in history.items():
+        if not isinstance(name, str):
+            raise TypeError(f"the names in the history must be str to be saved, got {name!r}")
+        if not isinstance(values, list) or not all(isinstance(value, numbers.Real) for value in values):
+            raise TypeError(f"history[{name!r}] must be a list of real numbers to be saved, got {values!r}")
+    return {name: [float(value) for value in values] for name, values in history.items()}
+
+
 def _describe_callback(index, callback, tensors):
-    state = {name: np.asarray(values, order="C") for name, values in callback.state().items()}
-    tensors |= {f"callbacks.{index}.{name}": array for name, array in state.items()}
-    return {"name": type(callback).__name__, "state": list(state)}
+    name, state = type(callback).__name__, callback.state()
+    if not isinstance(state, Mapping):
+        raise TypeError(f"{name}.state() must return a dict of arrays, got {state!r} ({type(state).__name__})")
+    for key, values in state.items():
+        if not isinstance(key, str):
+            raise TypeError(f"{name}.state() must return names that are str, got {key!r}")
+        array = _checks.real_array(f"{name}.state()[{key!r}]", values)
+        if array.dtype.kind == "f" and array.itemsize > 8:
+            raise TypeError(f"{name}.state()[{key!r}] must be float64 or smaller to be saved, got {array.dtype}")
+        tensors[f"callbacks.{index}.{key}"] = np.asarray(array, array.dtype.newbyteorder("="), order="C")
+    return {"name": name, "state": list(state)}
 
 
 def _name_in(table, value):
@@ -161,10 +184,24 @@ class Stored(NamedTuple):
     model: fastact.nn.Sequential
     callbacks: list[tuple[str, dict[str, NDArray[Any]]]]
 
-    def check(self, model: fastact.nn.Sequential, loss: Loss, optimizer: Optimizer) -> None:
-        """Refuse to resume a training in which the model, the loss or the optimiser is another one."""
-        if self.model.history is None or self.model.optimizer is None:
+    def check(
+        self, model: fastact.nn.Sequential, loss: Loss, optimizer: Optimizer, epochs: int, validated: bool
+    ) -> None:
+        """Refuse to resume a training in which the model or an argument of `fit` is another one."""
+        history = self.model.history
+        if history is None or self.model.optimizer is None:
             raise ValueError(f"resume_from must be a file of a training; {self.path} holds an untrained model")
+        if history.epochs > epochs:
+            raise ValueError(
+                f"epochs counts from the beginning of the training, of which {self.path} has {history.epochs}: it must "
+                f"be at least that, got {epochs}"
+            )
+        if history.epochs and validated != ("val_loss" in history):
+            then, now = ("without", "with") if validated else ("with", "without")
+            raise ValueError(
+                f"resume_from must hold the same training, but {self.path} is of one {then} validation_data, and this "
+                f"is one {now}"
+            )
         layers = itertools.zip_longest(self.model.layers, model.layers)
         differences = [(f"layers[{i}]", a, b) for i, (a, b) in enumerate(layers) if _traits(a) != _traits(b)]
         if self.model.loss not in (None, loss):
@@ -172,9 +209,10 @@ class Stored(NamedTuple):
         if self.model.optimizer.config() != optimizer.config():
             differences.append(("optimizer", self.model.optimizer, optimizer))
         for name, stored, given in differences:
+            hint = "if a callback has changed it, give nn.load(path).optimizer; " if name == "optimizer" else ""
             raise ValueError(
                 f"resume_from must hold the same training, but {name} is {stored!r} in {self.path} and {given!r} here; "
-                "to go on with other settings, fit the model that nn.load returns"
+                f"{hint}to go on with other settings, fit the model that nn.load returns"
             )
 
     def restore(self, model: fastact.nn.Sequential, callbacks: Iterable[fastact.nn.Callback]) -> None:
@@ -201,15 +239,15 @@ def _traits(layer):
     )  # fmt: skip
 
 
-def read(path: str | os.PathLike[str]) -> Stored:
-    """Read a file whole, and check it."""
-    path = os.fsdecode(path)
+def read(path: str | os.PathLike[str], argument: str = "path") -> Stored:
+    """Read a file whole, and check it; ``argument`` is what errors call a path that is none."""
+    path = as_text(argument, path)
     metadata, tensors = _read_file(path)
     checksum, _, text = metadata.partition(" ")
     try:
         document = json.loads(text)
         version = document["version"]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: its description of the model cannot be read ({error!r})") from None
     if version != VERSION:
         raise ValueError(
@@ -220,15 +258,16 @@ def read(path: str | os.PathLike[str]) -> Stored:
         raise ValueError(f"{path} is damaged: its checksum is {_checksum(text, tensors)}, wanted {checksum}")
     try:
         return _build(path, document, tensors)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} does not describe a model that fastact can build: {error}") from error
 
 
 def _read_file(path):
     """Return the metadata and the arrays."""
     safetensors = _checks.extra("safetensors", "save")
-    if os.path.isdir(path):
-        raise IsADirectoryError(f"path must be a file's, but {path} is a folder")
+    check_kind(path)
+    with open(path, "rb"):  # safetensors takes a file that must not be read for one that is not there
+        pass
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -259,13 +298,13 @@ def _build(path, document, tensors):
         layer = Dense(**settings, dtype=document["dtype"])
         layer.W = take(f"{prefix}.W", (inputs, outputs), document["dtype"])
         layer.b = take(f"{prefix}.b", (outputs,), document["dtype"])
-        layer.needs_batch = needs_batch
+        layer.needs_batch = _checks.boolean("needs_batch", needs_batch)
         layers.append(layer)
     model = Sequential(layers)
     model._rng.bit_generator.state = document["generator"]
     model.loss = document["loss"] and losses.get(document["loss"])
-    model.history = None if document["history"] is None else History(document["history"])
-    model.stop_training = document["stopped"]
+    model.history = None if document["history"] is None else History(_numbers_by_name(document["history"]))
+    model.stop_training = _checks.boolean("stopped", document["stopped"])
     if document["optimizer"] is not None:
         model.optimizer = optimizers.from_config(document["optimizer"]["config"])
         shapes = [parameter.value.shape for parameter in model.parameters()]
@@ -273,8 +312,9 @@ def _build(path, document, tensors):
             slot: [take(f"optimizer.{slot}.{i}", shape, document["dtype"]) for i, shape in enumerate(shapes)]
             for slot in document["optimizer"]["slots"]
         }
-        if document["optimizer"]["steps"]:
-            model.optimizer.restore(model.parameters(), state, document["optimizer"]["steps"])
+        steps = _checks.integer("steps of the optimizer", document["optimizer"]["steps"], least=0)
+        if steps:
+            model.optimizer.restore(model.parameters(), state, steps)
     callbacks = [
         (callback["name"], {name: tensors.pop(f"callbacks.{index}.{name}") for name in callback["state"]})
         for index, callback in enumerate(document["callbacks"])

@@ -1,7 +1,9 @@
 """Multi-layer perceptrons as scikit-learn's estimators: its parameters, rules and attributes over `fastact.nn`.
 
-From the same ``random_state`` they start from the weights of scikit-learn's own, see the same batches, and take the
-same steps up to rounding; where they differ on purpose, a comment says why.
+From the same ``random_state`` they start from the weights of scikit-learn's own and see the same batches. With "sgd"
+they take the same steps, up to rounding; with "adam" nearly, since scikit-learn adds epsilon at another place; with
+"lbfgs" the same as long as scikit-learn clips no probability (`MLPClassifier` says more of both). Where else they
+differ on purpose, a comment says why.
 """
 
 from __future__ import annotations
@@ -401,6 +403,8 @@ class _MultilayerPerceptron(BaseEstimator):
                         )
         except KeyboardInterrupt:
             warnings.warn("training was interrupted by the user", stacklevel=4)
+        # With warm_start, where no score is above that of the fit before, scikit-learn ends with the last weights:
+        # those that it has kept as the best are the very arrays that its steps change. Here the best ones stay.
         if best is not None:
             for parameter, value in zip(self.network_.parameters(), best, strict=True):
                 parameter.value[...] = value
@@ -559,7 +563,9 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
         φ of the hidden layers.
     solver : {"adam", "sgd", "lbfgs", "adagrad", "rmsprop", "adamw"}
         Optimiser of `fastact.nn`, or SciPy's L-BFGS-B on all rows at once. nn.Adam adds epsilon to the root of the
-        corrected mean, scikit-learn to that of the other.
+        corrected mean, scikit-learn to that of the other. The loss is exact; scikit-learn clips probabilities to
+        [ε, 1 - ε], ε = 2.2e-16 (float32: 1.2e-7), and so its line searches of "lbfgs" may take another way from a trial
+        step on that is surer than that.
     negative_slope : float
         Slope of leaky_relu at negative inputs.
     alpha : float
@@ -868,7 +874,10 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
 
     def _validation_score(self, Y, targets, weights):
         """R², as scikit-learn's `score` has it."""
-        return r2_score(targets, self._from_outputs(Y), sample_weight=weights)
+        predictions = self._from_outputs(Y)
+        if not np.isfinite(predictions).all():
+            raise self._diverged("predictions for the validation rows are not finite")
+        return r2_score(targets, predictions, sample_weight=weights)
 
     def _from_outputs(self, Y):
         return np.exp(Y, out=Y) if self.out_activation_ == "exp" else Y
