@@ -256,6 +256,14 @@ def test_a_generator_serves_one_epoch():
     np.testing.assert_array_equal(weights(once), weights(arrays))
 
 
+def test_a_tensor_that_numpy_cannot_read_is_named():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    _, y = data()
+    for X in (torch.ones((50, 4), requires_grad=True), torch.ones((50, 4), dtype=torch.bfloat16)):
+        with pytest.raises(TypeError, match=r"X must be what NumPy can make an array of: .*(grad|BFloat16)"):
+            network().fit(X, y, **CROSS_ENTROPY, optimizer="sgd")
+
+
 def test_steps_per_epoch_take_the_next_batches_of_a_generator():
     X, y = data()
     batches = in_batches(X, y, size=10)
@@ -280,7 +288,7 @@ def test_steps_per_epoch_take_the_next_batches_of_a_generator():
     [
         ([], {}, ValueError, "X must give 1 or more batches, but it ended after 0"),
         (iter([(np.ones((2, 4)), [0, 1])] * 3), {"steps_per_epoch": 2, "epochs": 2}, ValueError,
-         r"X must give 2 or more batches \(steps_per_epoch\), but it ended after 1"),
+         r"X must give 2 or more batches \(steps_per_epoch\), but it ended after 1 in pass 2 over the data"),
         ([(np.ones((2, 4)), [0, 1]), (np.ones((2, 3)), [0, 1])], {}, ValueError,
          r"X of batch 2 must have shape \(rows, 4\), got \(2, 3\)"),
         ([(np.ones((2, 4)), [0, 3])], {}, ValueError, r"y of batch 1 must hold labels from 0 to 2"),

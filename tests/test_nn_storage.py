@@ -628,6 +628,14 @@ def test_validation_data_and_epochs_must_fit_the_checkpoint(tmp_path):
         assert network().fit(X, y, **options, **wanted, resume_from=path).epochs == 3  # there is nothing left to do
 
 
+def test_a_generator_serves_the_one_epoch_that_is_left(tmp_path):
+    X, y = data()
+    options = {**CROSS_ENTROPY, "optimizer": "adam", "callbacks": [nn.Checkpoint(tmp_path / "model")]}
+    whole = network().fit([(X, y)], **options, epochs=2)
+    network().fit([(X, y)], **options, epochs=1)
+    assert network().fit(iter([(X, y)]), **options, epochs=2, resume_from=tmp_path / "model") == whole
+
+
 def test_wrong_files_to_resume_from(tmp_path):
     X, y = data()
     model = network()

@@ -71,6 +71,8 @@ def real_array(argument: str, values: ArrayLike) -> NDArray[Any]:
         array = np.asarray(values)
     except ValueError as error:
         raise ValueError(f"{argument} must be an array of numbers: {error}") from None
+    except (TypeError, RuntimeError) as error:  # a PyTorch tensor that requires a gradient, or of bfloat16
+        raise TypeError(f"{argument} must be what NumPy can make an array of: {error}") from None
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{argument} must hold real numbers, got dtype {array.dtype} ({type(values).__name__})")
     return array

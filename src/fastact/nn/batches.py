@@ -126,6 +126,7 @@ class BatchStream:
         self._data = data
         self._steps = steps
         self._check = check
+        self._passes = 0
         if isinstance(data, list | tuple):
             for number, batch in enumerate(data, start=1):
                 self._arrays(number, batch)
@@ -141,6 +142,7 @@ class BatchStream:
         return known if self._steps is None else self._steps
 
     def __iter__(self) -> Iterator[Batch]:
+        self._passes += 1
         number = 0
         for number, batch in enumerate(itertools.islice(self._data, self._steps), start=1):
             X, targets, weights = self._check(number, *self._arrays(number, batch))
@@ -149,7 +151,10 @@ class BatchStream:
         wanted = 1 if self._steps is None else self._steps
         if number < wanted:
             asked = "" if self._steps is None else " (steps_per_epoch)"
-            raise ValueError(f"{self._argument} must give {wanted} or more batches{asked}, but it ended after {number}")
+            raise ValueError(
+                f"{self._argument} must give {wanted} or more batches{asked}, but it ended after {number} in pass "
+                f"{self._passes} over the data"
+            )
 
     def _arrays(self, number, batch):
         """Return X, y and sample_weight (or None)."""

@@ -348,11 +348,12 @@ class Sequential:
         batch_size = _checks.integer("batch_size", batch_size)
         reader = DataReader(self, loss, class_weight)
         rng = self._rng if _checks.boolean("shuffle", shuffle) else None
-        batches = reader.batches(X, y, sample_weight, batch_size, rng, steps_per_epoch, epochs)
-        validation = reader.validation(validation_data, batch_size, epochs)
+        stored = None if resume_from is None else storage.read(resume_from, "resume_from")
+        left = epochs if stored is None else epochs - stored.epochs
+        batches = reader.batches(X, y, sample_weight, batch_size, rng, steps_per_epoch, left)
+        validation = reader.validation(validation_data, batch_size, left)
         validated = validation is not None
         callbacks = prepared(callbacks, loss, validated, epochs)
-        stored = None if resume_from is None else storage.read(resume_from, "resume_from")
         if stored is not None:
             stored.check(self, loss, optimizer, epochs, validated)
 

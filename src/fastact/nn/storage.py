@@ -184,6 +184,11 @@ class Stored(NamedTuple):
     model: fastact.nn.Sequential
     callbacks: list[tuple[str, dict[str, NDArray[Any]]]]
 
+    @property
+    def epochs(self) -> int:
+        """Epochs that were finished."""
+        return 0 if self.model.history is None else self.model.history.epochs
+
     def check(
         self, model: fastact.nn.Sequential, loss: Loss, optimizer: Optimizer, epochs: int, validated: bool
     ) -> None:
