@@ -628,3 +628,91 @@ def test_best_slopes_are_those_that_the_seeds_cannot_tell_apart():
                {0.0: [0.70, 0.71, 0.72], 0.1: [0.90, 0.80, 0.85], 0.2: [0.91, 0.79, 0.86]}.items()]  # fmt: skip
     assert best_slopes(results) == [0.1, 0.2]
     assert results[1].accuracy == pytest.approx(0.85) and results[1].spread == pytest.approx(0.05)
+
+
+def test_monitor_tells_of_dead_units_in_batches_of_few_rows():
+    """They are counted over all rows of the epoch, not over those of the batch that is measured."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((2000, 8)), rng.integers(0, 2, 2000)
+    model = nn.Sequential([nn.Dense(8, 10, "relu"), nn.Dense(10, 2)], seed=0)
+    model.layers[0].b = [-50.0] * 8 + [1.0] * 2
+    monitor = Monitor()
+    model.fit(X, y, loss="softmax_cross_entropy", optimizer="sgd", batch_size=32, callbacks=[monitor])
+    (finding,) = [finding for finding in monitor.diagnosis().findings if finding.kind == "dead"]
+    assert "8 of 10 (80%) are off for each of the 2,000 rows" in finding.text
+
+
+def test_torch_activations_belong_to_the_layer_they_are_given(torch):
+    class Branches(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = torch.nn.Linear(4, 6), torch.nn.Linear(4, 6), torch.nn.Linear(6, 2)
+
+        def forward(self, x):
+            p, q = self.a(x), self.b(x)
+            return self.c(torch.relu(p) + torch.tanh(q))
+
+    X = np.random.default_rng(0).standard_normal((60, 4))
+    layers = diagnose(Branches(), X, np.arange(60) % 2).layers
+    assert [(layer.name, layer.activation) for layer in layers] == [("a", "relu"), ("b", "tanh"), ("c", None)]
+
+
+def test_a_gradient_that_is_lost_between_the_layers_is_not_blamed_on_them(torch):
+    """The mean over the places of an image divides it by their number."""
+    class Pooled(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = torch.nn.Conv2d(1, 8, 3, padding=1)
+            self.last = torch.nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.last(torch.relu(self.first(x)).mean(dim=(2, 3)))
+
+    torch.manual_seed(0)
+    X = np.random.default_rng(0).standard_normal((60, 1, 112, 112))
+    diagnosis = diagnose(Pooled(), X, np.arange(60) % 3)
+    vanishing = [finding for finding in diagnosis.findings if finding.kind == "vanishing"]
+    assert vanishing and "it is lost in what lies between the layers" in vanishing[0].text
+    assert f"leave {diagnosis.layers[1].gradient_factor:.2g} of it" in vanishing[0].text
+
+
+def test_torch_layers_of_unknown_factors(torch):
+    class Gates(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weights = torch.nn.ParameterList([torch.nn.Parameter(torch.ones(4)) for _ in range(6)])
+            self.last = torch.nn.Linear(4, 2)
+
+        def forward(self, x):
+            for weight in self.weights:
+                x = torch.sigmoid(weight * x)
+            return self.last(x)
+
+    diagnosis = diagnose(Gates(), np.random.default_rng(0).standard_normal((60, 4)), np.arange(60) % 2)
+    assert "nan" not in str(diagnosis).lower().replace("finding", "")
+    assert "too small" not in str(diagnosis)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"X": [[0.0, np.nan]] * 4}, r"X must be finite, but X\[0, 1\] is nan"),
+        ({"y": [0, 1, 2, 0]}, r"y must hold labels from 0 to 1 \(the model has 2 outputs\), got 0 to 2"),
+        ({"y": ["a", "b", "a", "b"]}, "y must hold real numbers"),
+    ],
+)
+def test_wrong_data_for_torch(torch, change, words):
+    arguments = {"X": np.ones((4, 2)), "y": [0, 1, 0, 1]} | change
+    with pytest.raises((TypeError, ValueError), match=words):
+        diagnose(torch.nn.Linear(2, 2), **arguments, loss="softmax_cross_entropy")
+
+
+def test_a_label_that_a_perceptron_has_never_seen():
+    neural_network = pytest.importorskip("sklearn.neural_network", reason="scikit-learn is not installed")
+    X, y = np.random.default_rng(0).standard_normal((40, 3)), np.array(["no", "yes"] * 20)
+    model = neural_network.MLPClassifier((4,), max_iter=5, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X, y)
+    with pytest.raises(ValueError, match=r"y must hold labels that the model was fitted to, but y\[1\] is .*'zz'"):
+        diagnose(model, X, np.array(["no", "zz"] * 20))

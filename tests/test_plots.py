@@ -252,3 +252,18 @@ def test_missing_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r'pip install "fastact\[plot\]"'):
         plots.activations()
+
+
+def test_derivative_map_leaves_layers_without_activation_blank():
+    layers = [nn.Dense(4, 6, "relu"), nn.Dense(6, 5), nn.Dense(5, 5), nn.Dense(5, 6, "sigmoid"), nn.Dense(6, 2)]
+    monitor = Monitor()
+    rng = np.random.default_rng(0)
+    nn.Sequential(layers, seed=0).fit(
+        rng.standard_normal((64, 4)), rng.integers(0, 2, 64), loss="softmax_cross_entropy", optimizer="sgd", epochs=2,
+        callbacks=[monitor],
+    )  # fmt: skip
+    (image,) = plots.derivative_map(monitor).images
+    means = np.ma.filled(image.get_array(), np.nan)
+    assert image.get_extent() == [0.5, 2.5, -0.5, 3.5] and means.shape == (4, 2)
+    np.testing.assert_array_equal(means[[0, 3]], monitor.array("derivative_mean")[:, [0, 3]].T)
+    assert np.isnan(means[[1, 2]]).all()

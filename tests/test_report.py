@@ -352,3 +352,27 @@ def test_missing_packages(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(arguments) == 1
     assert 'pip install "fastact[plot]"' in capsys.readouterr().err and not any(tmp_path.iterdir())
+
+
+def test_the_current_folder_is_refused_before_training(table, tmp_path, monkeypatch, capsys):
+    path = table(flowers())
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "inner")
+    for out in (".", "..", str(tmp_path / "inner")):
+        assert main(["report", "--data", path, "--target", "<b>kind", "--drop", "id", "--out", out, *SMALL]) == 2
+        message = capsys.readouterr().err
+        assert "is the current folder" in message and len(message.splitlines()) == 1
+
+
+def test_a_slope_beyond_float32(table, tmp_path, capsys):
+    arguments = ["--target", "<b>kind", "--drop", "id", "--out", str(tmp_path / "out"), "--negative-slope", "1e300"]
+    assert main(["report", "--data", table(flowers()), *arguments, *SMALL]) == 2
+    assert "--negative-slope must be finite in float32, got 1e+300" in capsys.readouterr().err
+
+
+def test_no_r2_of_a_target_that_is_constant_in_validation(table, tmp_path, capsys):
+    text = "x,y\n" + "".join(f"{row},{0.25 + (row == 0) * 0.25}\n" for row in range(60))
+    arguments = ["--target", "y", "--task", "regression", "--out", str(tmp_path / "out"), *SMALL]
+    assert main(["report", "--data", table(text), *arguments]) == 2
+    message = capsys.readouterr().err
+    assert "column 'y' is 0.25 in all 12 validation rows" in message and not (tmp_path / "out").exists()

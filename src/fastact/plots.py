@@ -195,7 +195,8 @@ def derivative_map(monitor: Monitor, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib Axes
-        The map, its colours from 0 to the largest φ′ there is (sigmoid 0.25, the others 1); its colour bar is
+        The map, its colours from 0 to the largest φ′ there is (sigmoid 0.25, the others 1), blank for a layer without
+        an activation; its colour bar is
         ``ax.figure.axes[-1]``.
 
     Raises
@@ -206,7 +207,10 @@ def derivative_map(monitor: Monitor, *, ax: Axes | None = None) -> Axes:
         The monitor has seen no epoch, or no layer with an activation.
     """
     layers = _activated(monitor)
-    means = monitor.array("derivative_mean")[:, layers]
+    means = monitor.array("derivative_mean")[:, layers[0] : layers[-1] + 1]
+    for place, layer in enumerate(range(layers[0], layers[-1] + 1)):
+        if layer not in layers:  # φ′ of the identity is no news
+            means[:, place] = np.nan
     epochs = len(means)
     kinds = {monitor.history[0][layer].activation for layer in layers}
     largest = max(LARGEST_SLOPE.get(kind, 1.0) for kind in kinds)

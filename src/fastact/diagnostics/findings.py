@@ -135,7 +135,13 @@ def _vanishing(diagnosis):
     top = reach[-1][0]
     starved = [layer for layer, _ in bad]
     passing = [layer for layer in diagnosis.layers if worst.index < layer.index <= top.index]
-    why, help_ = _cause(passing)
+    product = math.prod(layer.gradient_factor for layer in passing)
+    if product < 10.0 * VANISHED:
+        why, help_ = _cause(passing)
+    else:  # the mean over the places of an image, say
+        factor = "are not known" if math.isnan(product) else f"leave {product:.2g} of it"
+        why = f"The factors of the layers in between {factor}: it is lost in what lies between the layers."
+        help_ = "See what does not learn there, before anything is changed."
     return Finding(
         worst.index,
         "vanishing",

@@ -89,7 +89,7 @@ class Diagnosis:
     layers : list of LayerMeasures
         From the first layer to the last.
     rows : int
-        Rows of data that were measured.
+        Rows of data that were measured, or, by a `Monitor`, looked at for dead units.
     loss : float or None
         Their mean loss.
     loss_name : str or None

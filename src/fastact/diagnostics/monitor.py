@@ -69,6 +69,7 @@ class Monitor(nn.Callback):
         self.history = []
         self._weights = [np.empty_like(layer.W) for layer in model.layers]
         self._places = {layer: index for index, layer in enumerate(model.layers)}
+        self._top = model.layers[-1]
         self._start_epoch(model)
 
     def _start_epoch(self, model):
@@ -89,6 +90,8 @@ class Monitor(nn.Callback):
         return self._see
 
     def _see_inactive(self, layer: nn.Dense, dY: Floats) -> None:
+        if layer is self._top:  # which comes first
+            self._rows += len(dY)
         seen = self._unseen.get(layer)
         if seen is not None:
             layer.mark_active(seen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from fastact import nn
@@ -36,6 +37,10 @@ def measure_perceptron(
     outputs = model.n_outputs_
     factors = (value_factor(outputs), gradient_factor(outputs)) if loss is None else (1.0, 1.0)
     if hasattr(model, "_label_binarizer"):
+        y = np.asarray(y)
+        if y.ndim == 1 and not (known := np.isin(y, model.classes_)).all():
+            row = int(np.argmin(known))
+            raise ValueError(f"y must hold labels that the model was fitted to, but y[{row}] is {y[row]!r}")
         y = model._label_binarizer.transform(y)
     return measure(
         nn.Sequential(layers, seed=0),

@@ -55,6 +55,7 @@ class _Layer:
     weight: torch.Tensor | None
     channels_first: bool
     Y: Floats
+    output: torch.Tensor
     activation: str | None = None
     slopes: Floats | None = None
     active: NDArray[np.bool_] | None = None
@@ -79,15 +80,14 @@ def _recorder(names):
         def __torch_function__(self, function, types, arguments=(), keywords=None):
             keywords = keywords or {}
             name = getattr(function, "__name__", "").strip("_")
-            Z = (
-                _array(_argument(arguments, keywords, 0, "input")) if name in ACTIVATIONS else None
-            )  # Y may overwrite it
+            X = _argument(arguments, keywords, 0, "input")
+            Z = _array(X) if name in ACTIVATIONS else None  # Y may overwrite it
             Y = function(*arguments, **keywords)
             if name in ACTIVATIONS:
                 slope = (_argument(arguments, keywords, 1, "negative_slope", 0.01),) if "leaky" in name else ()
-                self._add_activation(ACTIVATIONS[name], Z, slope, Y)
+                self._add_activation(ACTIVATIONS[name], X, Z, slope, Y)
             elif name in OTHERS:
-                self._attach(name, Y, alone=False)
+                self._attach(name, X, Y, alone=False)
             elif name == "linear" or name in CONVOLUTIONS or name in PRODUCTS:
                 self._add_product(name, arguments, keywords, Y)
             return Y
@@ -102,33 +102,34 @@ def _recorder(names):
                 X = next(t for t in reversed(tensors) if t is not weight)
             label = names.get(id(weight), f"{name} {len(self.layers)}")
             channels_first = name in CONVOLUTIONS
-            layer = _Layer(label, weight, channels_first, _rows(_array(Y), channels_first))
+            layer = _Layer(label, weight, channels_first, _rows(_array(Y), channels_first), Y)
             self._watch(layer, "input_squares", X)
             layer.hook = self._watch(layer, "output_squares", Y)
             self.layers.append(layer)
 
-        def _add_activation(self, activation, Z, slope, Y):
-            layer = self._attach(activation, Y)
+        def _add_activation(self, activation, X, Z, slope, Y):
+            layer = self._attach(activation, X, Y)
             Z = _rows(Z, layer.channels_first)
             layer.slopes = getattr(fastact, f"{activation}_derivative")(Z, *slope)
             layer.active = Z > 0 if activation in ("relu", "leaky_relu") else None
 
-        def _attach(self, activation, Y, alone=True):
-            """Return the last layer, with the activation and Y, if they can belong to it.
+        def _attach(self, activation, X, Y, alone=True):
+            """Return the layer whose output X is, with the activation and Y; or the last one, if they can belong to it.
 
             Else they make a layer without weights, if they may stand alone.
             """
-            layer = self.layers[-1] if self.layers else None
+            makers = [layer for layer in self.layers if layer.output is X and layer.activation is None]
+            layer = (makers or self.layers or [None])[-1]
             channels_first = Y.ndim > 3 if layer is None else layer.channels_first
             outputs = _rows(_array(Y), channels_first)
             if layer is None or layer.activation is not None or layer.Y.shape != outputs.shape:
                 if not alone:
                     return None
-                layer = _Layer(f"{activation} {len(self.layers)}", None, channels_first, outputs)
+                layer = _Layer(f"{activation} {len(self.layers)}", None, channels_first, outputs, Y)
                 self.layers.append(layer)
             elif layer.hook is not None:
                 layer.hook.remove()
-            layer.activation, layer.Y = activation, outputs
+            layer.activation, layer.Y, layer.output = activation, outputs, Y
             layer.hook = self._watch(layer, "output_squares", Y)
             return layer
 
@@ -252,7 +253,10 @@ def _tensors(model, X, y):
     import torch
 
     first = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(0))
-    X, y = (array if isinstance(array, torch.Tensor) else torch.as_tensor(np.asarray(array)) for array in (X, y))
+    X, y = (
+        array if isinstance(array, torch.Tensor) else torch.as_tensor(_checks.real_array(argument, array))
+        for argument, array in (("X", X), ("y", y))
+    )
     X, y = X.detach().to(first.device), y.detach().to(first.device)
     indices = any(isinstance(module, torch.nn.Embedding | torch.nn.EmbeddingBag) for module in model.modules())
     if X.is_floating_point() or not indices:
@@ -260,6 +264,11 @@ def _tensors(model, X, y):
     y = y.to(first.dtype) if y.is_floating_point() else y.long()
     if X.ndim == 0 or len(X) == 0:
         raise ValueError(f"X must have at least one row, got shape {tuple(X.shape)}")
+    for argument, tensor in (("X", X), ("y", y)):
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            place = tuple(torch.nonzero(~torch.isfinite(tensor))[0].tolist())
+            where = f"{argument}[{', '.join(map(str, place))}]"
+            raise ValueError(f"{argument} must be finite, but {where} is {float(tensor[place])}")
     if y.ndim == 0 or len(y) != len(X):
         raise ValueError(f"y must have one entry for each of the {len(X)} rows of X, got shape {tuple(y.shape)}")
     return X, y
@@ -284,6 +293,11 @@ def _loss(loss, output, y, whole_y):
     function = _checks.choose("loss", name, functions)
     if name != "softmax_cross_entropy" or y.is_floating_point() or y.shape == output.shape:
         y = y.to(output.dtype)
+    elif output.ndim > 1 and not 0 <= int(y.min()) <= int(y.max()) < output.shape[1]:
+        raise ValueError(
+            f"y must hold labels from 0 to {output.shape[1] - 1} (the model has {output.shape[1]} outputs), got "
+            f"{int(y.min())} to {int(y.max())}"
+        )
     if name != "softmax_cross_entropy":
         if y.numel() != output.numel():  # or it would be broadcast
             raise ValueError(f"y must have the shape of the outputs, {tuple(output.shape)}, got {tuple(y.shape)}")

@@ -72,6 +72,9 @@ def run(arguments: argparse.Namespace) -> None:
         raise CommandError(f'the report needs Matplotlib ({error}); install it: pip install "fastact[plot]"') from None
     from fastact.report import page
 
+    with np.errstate(over="ignore"):
+        if not np.isfinite(np.float32(arguments.negative_slope)):
+            raise UsageError(f"--negative-slope must be finite in float32, got {arguments.negative_slope:g}")
     dataset = datasets.load(arguments.data, arguments.target, arguments.drop, arguments.task)
     split = datasets.split(dataset, arguments.seed)
     settings = experiment.Settings(
@@ -124,6 +127,8 @@ def _check_replaceable(out):
             return
         if out.is_symlink() or not out.is_dir():
             raise UsageError(f"--out {out} is not a folder")
+        if os.path.ismount(out) or Path.cwd().is_relative_to(out.resolve()):
+            raise UsageError(f"--out {out} is the current folder, or cannot be replaced: name a folder in it")
         present = {path.name for path in out.iterdir()}
         try:
             known = set(json.loads((out / NUMBERS).read_text(encoding="utf-8"))["files"])

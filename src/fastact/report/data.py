@@ -120,6 +120,11 @@ def split(data: Dataset, seed: int) -> Split:
         baseline = float(np.mean(y[validation] == frequent))
     else:
         y, baseline = _scaled(data.y[:, np.newaxis], training, [data.target]), 0.0
+        if np.ptp(y[validation]) == 0.0:
+            raise UsageError(
+                f"column {data.target!r} is {data.y[validation[0]]:g} in all {len(validation)} validation rows, so "
+                "that there is no R²: more rows are wanted, or --task classification"
+            )
     return Split(X[training], y[training], X[validation], y[validation], baseline)
 
 
