@@ -27,7 +27,9 @@ FORMULAS = {
 PLACES = {"float32": (24, -149), "float16": (11, -24), "bfloat16": (8, -133)}  # bits of the mantissa, last place of all
 
 each_function = pytest.mark.parametrize("name", FORMULAS)
-in_checkout = pytest.mark.skipif(not (ROOT / "tools").exists(), reason="the sources are not here: a package is tested")
+in_checkout = pytest.mark.skipif(
+    not (ROOT / "src/fastact/simd").exists(), reason="the sources are not here: a package is tested"
+)
 
 
 def unit(value, dtype):

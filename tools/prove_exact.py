@@ -36,8 +36,8 @@ SIMD = ROOT / "src/fastact/simd"
 RECORD = ROOT / "src/fastact/proof.json"
 UNFINISHED = ROOT / "build/prove_exact.json"  # what is done of a run that was interrupted
 # what the exact passes' values depend on
-SOURCES = ["exact.inc", "formulas_exact.h", "constants_exact.h", "formulas.h", "formulas_f64.h", "vector.h",
-           "vector_avx2.h", "vector_avx512.h", "vector_neon.h", "vector_portable.h"]  # fmt: skip
+SOURCES = ["exact.inc", "formulas_exact.h", "constants_exact.h", "formulas.h", "formulas_f32.h", "formulas_f64.h",
+           "vector.h", "vector_avx2.h", "vector_avx512.h", "vector_neon.h", "vector_portable.h"]  # fmt: skip
 SEGMENT, CHUNK = 2**24, 2**20
 MOST_WRONG = 16  # inputs shown
 
