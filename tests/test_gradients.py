@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fastact import nn
+from fastact.cli import main
 from fastact.diagnostics import diagnose, theory
 
 ACTIVATIONS = ["sigmoid", "tanh", "relu", "leaky_relu"]
@@ -149,3 +150,11 @@ def test_dying_relu():
     assert all(row[1] == "100.0" and float(row[3]) < 100.0 for row in rows[1:])
     assert all(float(row[5]) <= float(rows[0][7]) for row in rows)
     assert "0% of a ReLU's units come back" in result.stdout and "from a usual start" in result.stdout
+
+
+def test_a_hundred_layers(capsys):
+    """float32 has nothing left of such a gradient."""
+    options = ["--depth", "100", "--activation", "sigmoid", "--init", "unit", "--epochs", "0", "--data", "synthetic"]
+    assert main(["gradients", *options]) == 0
+    output = capsys.readouterr().out
+    assert "the network keeps within the theory" in output and "nan" not in output
