@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 import fastact
 from fastact import _drawing
+from fastact.diagnostics import Diagnosis, Monitor
 from fastact.diagnostics.measures import LARGEST_SLOPE
 from fastact.nn import _checks
 from fastact.nn.history import History
@@ -32,8 +33,6 @@ from fastact.nn.layers import DEFAULT_INITIALIZER, Activation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from fastact.diagnostics import Diagnosis, Monitor
 
 __all__ = ["activations", "derivative_map", "gradient_norms", "training_curves", "units"]
 
@@ -92,6 +91,7 @@ def activations(
         raise ValueError("names must hold the name of an activation, got none")
     for name in names:
         _checks.choose("names", name, dict.fromkeys(ACTIVATIONS))
+    negative_slope = _checks.number("negative_slope", negative_slope, least=-math.inf, positive=True)
     limit = _checks.number("limit", limit, positive=True)
     threshold = _checks.number("saturation_threshold", saturation_threshold, below=1.0)
     panels = _drawing.axes_list(ax, names)
@@ -151,15 +151,15 @@ def gradient_norms(
     ------
     ImportError
         Matplotlib is not installed: ``pip install "fastact[plot]"``.
-    ValueError
-        No diagnosis, or an unknown quantity.
+    TypeError, ValueError
+        Something else than diagnoses, or none; an unknown quantity.
     """
     names = {
         "activation": ("activation_gradient_norm", "gradient of the output, ‖∂L/∂Y‖"),
         "weight": ("weight_gradient_norm", "gradient of the weights, ‖∂L/∂W‖"),
     }
     attribute, label = _checks.choose("quantity", quantity, names)
-    by_name = _named("diagnoses", diagnoses)
+    by_name = _named("diagnoses", diagnoses, Diagnosis)
     ax = _drawing.one_axes(ax)
     style = _drawing.styles(by_name)
     last = max(diagnosis.layers[-1].index for diagnosis in by_name.values())
@@ -196,15 +196,14 @@ def derivative_map(monitor: Monitor, *, ax: Axes | None = None) -> Axes:
     -------
     matplotlib Axes
         The map, its colours from 0 to the largest φ′ there is (sigmoid 0.25, the others 1), blank for a layer without
-        an activation; its colour bar is
-        ``ax.figure.axes[-1]``.
+        an activation; its colour bar is ``ax.figure.axes[-1]``.
 
     Raises
     ------
     ImportError
         Matplotlib is not installed: ``pip install "fastact[plot]"``.
-    ValueError
-        The monitor has seen no epoch, or no layer with an activation.
+    TypeError, ValueError
+        Something else than a monitor, or one that has seen no epoch, or no layer with an activation.
     """
     layers = _activated(monitor)
     means = monitor.array("derivative_mean")[:, layers[0] : layers[-1] + 1]
@@ -250,8 +249,8 @@ def units(monitor: Monitor, *, ax: Axes | None = None) -> Axes:
     ------
     ImportError
         Matplotlib is not installed: ``pip install "fastact[plot]"``.
-    ValueError
-        The monitor has seen no epoch, or no layer with an activation.
+    TypeError, ValueError
+        Something else than a monitor, or one that has seen no epoch, or no layer with an activation.
     """
     layers = _activated(monitor)
     counts = np.array([monitor.history[0][layer].units for layer in layers], dtype=float)
@@ -296,8 +295,8 @@ def training_curves(
     ------
     ImportError
         Matplotlib is not installed: ``pip install "fastact[plot]"``.
-    ValueError
-        No history, one without a finished epoch, or one without the metric.
+    TypeError, ValueError
+        Something else than histories, or none; one without a finished epoch, or without the metric.
 
     Examples
     --------
@@ -307,7 +306,7 @@ def training_curves(
     ('log', ['tanh', 'relu'])
     """
     several = not isinstance(histories, History)  # which is a dict itself, of lists
-    by_name: dict[str, History] = _named("histories", histories if several else {"training": histories})
+    by_name: dict[str, History] = _named("histories", histories if several else {"training": histories}, History)
     for name, history in by_name.items():
         if not history.epochs:
             raise ValueError(f"there is nothing to plot: the history{f' of {name}' * several} has no finished epoch")
@@ -342,16 +341,22 @@ def training_curves(
     return _drawing.finish(ax, more=more)
 
 
-def _named(argument, values):
-    """Return ``values`` as a dict: a single one goes by no name."""
+def _named(argument, values, kind):
+    """Return ``values``, which must be of type ``kind``, as a dict: a single one goes by no name."""
     named = dict(values) if isinstance(values, Mapping) else {"": values}
     if not named:
         raise ValueError(f"{argument} must hold at least one value to draw, got none")
+    for name, value in named.items():
+        if not isinstance(value, kind):
+            where = f"{argument}[{name!r}]" if isinstance(values, Mapping) else argument
+            raise TypeError(f"{where} must be a {kind.__name__}, got {type(value).__name__}")
     return named
 
 
 def _activated(monitor) -> NDArray[np.intp]:
     """Return the places of the layers that have an activation."""
+    if not isinstance(monitor, Monitor):
+        raise TypeError(f"monitor must be a Monitor, got {type(monitor).__name__}")
     if not monitor.history:
         raise ValueError("there is nothing to plot: the monitor has seen no finished epoch")
     layers = [place for place, layer in enumerate(monitor.history[0]) if layer.activation is not None]
