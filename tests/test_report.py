@@ -226,6 +226,14 @@ def test_split_is_of_all_classes_and_scaled_by_the_training_rows():
     assert (datasets.split(dataset, 0).X == found.X).all() and (datasets.split(dataset, 1).X != found.X).any()
 
 
+def test_a_column_constant_in_training_is_not_scaled_by_rounding():
+    X = np.full((100, 1), 0.7)
+    y = np.linspace(0.0, 1.0, 100)
+    assert X[:80].std(axis=0) > 0.0  # though all are equal: 80 * 0.7 is rounded
+    dataset = datasets.Dataset("", X, y, ["a"], "y", "regression", "", None)
+    assert (np.abs(datasets.split(dataset, 0).X) < 1e-15).all()
+
+
 ROWS = "".join(f"{i},{i % 7},{'ab'[i % 2]}\n" for i in range(40))
 
 
@@ -237,6 +245,7 @@ ROWS = "".join(f"{i},{i % 7},{'ab'[i % 2]}\n" for i in range(40))
         ("x,x,y\n" + ROWS, "2 columns named 'x'"),
         ("x,z,y\n1,2,a\n1,2\n", "table.csv, line 3: 2 fields, but 3 names in line 1"),
         ("x,z,y\n1,2,a\n1,red,a\n", "table.csv, line 3, column 'z': 'red' is not a number (--drop leaves columns out)"),
+        ("x,z,y\n1,1_0,a\n", "table.csv, line 2, column 'z': '1_0' is not a number"),
         ("x,z,y\n1,,a\n", "table.csv, line 2, column 'z': a number is missing"),
         ("x,z,y\n" + ROWS + "1,NaN,a\n", "table.csv, line 42, column 'z': a number is missing (nan)"),
         ("x,z,y\n" + ROWS + "1,-inf,a\n", "table.csv, line 42, column 'z': -inf is not finite"),
@@ -275,6 +284,7 @@ Y = np.arange(30.0)
         ({"X": X, "y": np.where(Y == 7.0, np.inf, Y)}, "y[7]: inf is not finite"),
         ({"X": X, "y": Y * 1j}, "the target 'y' must hold numbers or strings, got complex128"),
         ({"X": X, "y": np.array([None] * 30)}, "array 'y' cannot be read: Object arrays"),
+        ({}, "data.npz is empty: it holds no array"),
         (b"no archive", "data.npz is not an NPZ file"),
     ],
 )
@@ -323,7 +333,7 @@ def test_bad_command_lines(tmp_path, monkeypatch, capsys, arguments, words):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, OSError(28, "No space left on device")])
-def test_nothing_half_written(table, tmp_path, monkeypatch, no_plots, error):
+def test_nothing_half_written(table, tmp_path, monkeypatch, capsys, no_plots, error):
     """An earlier report stays, whole, when a later one ends early."""
     arguments = ["report", "--data", table(flowers()), "--target", "<b>kind", "--drop", "id", "--activations",
                  "relu", "--out", str(tmp_path / "out"), *SMALL]  # fmt: skip
@@ -334,11 +344,16 @@ def test_nothing_half_written(table, tmp_path, monkeypatch, no_plots, error):
         raise error
 
     monkeypatch.setattr(page, "html", fail)
+    capsys.readouterr()
     if error is MemoryError:
         with pytest.raises(MemoryError):
             main(arguments)
+    elif isinstance(error, OSError):
+        assert main(arguments) == 1
+        message = f"--out {tmp_path / 'out'}: the report cannot be written: No space left on device"
+        assert message in capsys.readouterr().err
     else:
-        assert main(arguments) in (1, 130)
+        assert main(arguments) == 130
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
     assert {path.name for path in tmp_path.iterdir()} == {"table.csv", "out"}
 

@@ -116,6 +116,8 @@ def _folder(out: Path) -> Iterator[Path]:
             shutil.rmtree(old)
         else:
             spare.rename(out)
+    except OSError as error:  # a full disk, say
+        raise CommandError(f"--out {out}: the report cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(spare, ignore_errors=True)
 

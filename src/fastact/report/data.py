@@ -131,7 +131,8 @@ def split(data: Dataset, seed: int) -> Split:
 def _scaled(columns, training, names):
     with np.errstate(all="ignore"):
         mean, deviation = columns[training].mean(axis=0), columns[training].std(axis=0)
-        scaled = (columns - mean) / np.where(deviation > 0.0, deviation, 1.0)
+        varied = np.ptp(columns[training], axis=0) > 0.0  # rounding may give a constant column a deviation
+        scaled = (columns - mean) / np.where(varied & (deviation > 0.0), deviation, 1.0)
     for place in np.flatnonzero(~(np.abs(scaled) < 1e30).all(axis=0)):
         raise UsageError(f"column {names[place]!r} has numbers too large to be scaled, up to {columns[:, place].max()}")
     return scaled.astype(np.float32)
@@ -158,7 +159,7 @@ def _read_csv(path, target, drop):
                     raise UsageError(f"{path.name}, line {line}: {len(row)} fields, but {len(names)} names in line 1")
                 values.append((line, row[at_target].strip()))
                 try:
-                    numbers.extend([float(row[place]) for place in kept])
+                    numbers.extend([_parsed(row[place]) for place in kept])
                 except ValueError:
                     for place in kept:
                         _number(row[place], f"{path.name}, line {line}, column {names[place]!r}")
@@ -176,7 +177,7 @@ def _read_csv(path, target, drop):
             raise UsageError(f"{path.name}, line {line}, column {target!r}: {_missing(text)}")
     texts = [text for _, text in values]
     try:
-        numbers = np.array([float(text) for text in texts])
+        numbers = np.array([_parsed(text) for text in texts])
     except ValueError:
         return X, np.array(texts), [names[place] for place in kept]
     for row in np.flatnonzero(~np.isfinite(numbers)):
@@ -184,12 +185,19 @@ def _read_csv(path, target, drop):
     return X, numbers, [names[place] for place in kept]
 
 
+def _parsed(text):
+    """Return the number that a field holds; ``1_000`` is one in Python's sources alone."""
+    if "_" in text:
+        raise ValueError(text)
+    return float(text)
+
+
 def _number(text, where):
     """Refuse a field that is not a number."""
     if text.strip().lower() in MISSING:
         raise UsageError(f"{where}: {_missing(text.strip())}")
     try:
-        float(text)
+        _parsed(text)
     except ValueError:
         raise UsageError(f"{where}: {_shown(text)} is not a number (--drop leaves columns out)") from None
 
@@ -204,7 +212,8 @@ def _not_finite(value):
 
 def _check_names(file, kind, names, target, drop):
     if not any(names):
-        raise UsageError(f"{file} is empty: it must begin with a line of column names")
+        wanted = "it must begin with a line of column names" if kind == "column" else "it holds no array"
+        raise UsageError(f"{file} is empty: {wanted}")
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"{file} has {names.count(name)} {kind}s named {name!r}")
@@ -290,7 +299,7 @@ def _shown(value):
 
 def _is_number(text):
     try:
-        float(text)
+        _parsed(text)
     except ValueError:
         return False
     return True
