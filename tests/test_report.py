@@ -142,6 +142,14 @@ def test_numbers_are_those_of_the_training(written):
     assert run.score == history["val_accuracy"][-1]
 
 
+def test_the_table_scrolls_and_says_so(written):
+    """Its box can be scrolled by keyboard, a hint stands before it, and headings wrap so that wide screens hold it."""
+    text = (written[0] / "report.html").read_text(encoding="utf-8")
+    hint, box = text.index("this table scrolls sideways"), text.index('tabindex="0"><table><thead>')
+    assert hint < box and re.search(r"thead th \{[^}]*white-space: normal", text)
+    assert re.search(r"@media screen and \(max-width: \d+rem\) \{\s*\.hint \{ display: block; \}", text)
+
+
 @pytest.fixture
 def no_plots(monkeypatch):
     """For what is not about plots, which take most of a report's time."""
