@@ -672,25 +672,46 @@ def test_a_gradient_that_is_lost_between_the_layers_is_not_blamed_on_them(torch)
     X = np.random.default_rng(0).standard_normal((60, 1, 112, 112))
     diagnosis = diagnose(Pooled(), X, np.arange(60) % 3)
     vanishing = [finding for finding in diagnosis.findings if finding.kind == "vanishing"]
-    assert vanishing and "it is lost in what lies between the layers" in vanishing[0].text
-    assert f"leave {diagnosis.layers[1].gradient_factor:.2g} of it" in vanishing[0].text
+    assert vanishing and "the rest comes from what lies between the layers" in vanishing[0].text
+    assert f"multiply to {diagnosis.layers[1].gradient_factor:.2g}:" in vanishing[0].text
 
 
-def test_torch_layers_of_unknown_factors(torch):
+@pytest.mark.parametrize(("size", "function", "kind"), [(1.0, "sigmoid", "vanishing"), (10.0, "relu", "exploding")])
+def test_torch_layers_of_unknown_factors(torch, size, function, kind):
     class Gates(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.weights = torch.nn.ParameterList([torch.nn.Parameter(torch.ones(4)) for _ in range(6)])
+            self.weights = torch.nn.ParameterList([torch.nn.Parameter(size * torch.ones(4)) for _ in range(6)])
             self.last = torch.nn.Linear(4, 2)
 
         def forward(self, x):
             for weight in self.weights:
-                x = torch.sigmoid(weight * x)
+                x = getattr(torch, function)(weight * x)
             return self.last(x)
 
+    torch.manual_seed(0)
     diagnosis = diagnose(Gates(), np.random.default_rng(0).standard_normal((60, 4)), np.arange(60) % 2)
-    assert "nan" not in str(diagnosis).lower().replace("finding", "")
-    assert "too small" not in str(diagnosis)
+    (finding,) = [finding for finding in diagnosis.findings if finding.kind == kind]
+    assert f"the factors of {function} 1 to {function} 5 are not known" in finding.text
+    assert not any(words in finding.text for words in ("nan", "too small", "multiplies", "between the layers"))
+
+
+def test_torch_weights_that_are_too_small_for_a_function_whose_derivative_is_not_known(torch):
+    torch.manual_seed(0)
+    layers = [layer for _ in range(8) for layer in (torch.nn.Linear(4, 4), torch.nn.GELU())]
+    model = torch.nn.Sequential(*layers, torch.nn.Linear(4, 2))
+    (finding,) = diagnose(model, np.random.default_rng(0).standard_normal((60, 4)), np.arange(60) % 2).findings
+    assert "the weights are too small for gelu" in finding.text and "nan" not in finding.text
+
+
+def test_dead_layers_are_blamed_though_those_below_have_no_factor():
+    model = deep("relu", depth=4)
+    for layer in model.layers[1:3]:
+        layer.b = np.full(32, -100.0)
+    diagnosis = diagnose(model, DATA, LABELS)
+    assert math.isnan(diagnosis.layers[1].gradient_factor)
+    (finding,) = [finding for finding in diagnosis.findings if finding.kind == "vanishing"]
+    assert "passes on a factor of 0, because all its units are dead" in finding.text
 
 
 @pytest.mark.parametrize(
