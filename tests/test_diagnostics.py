@@ -1,6 +1,7 @@
 """Diagnoses, held against the same quantities computed by hand: in NumPy, with torch.autograd, by scikit-learn."""
 
 import copy
+import importlib
 import itertools
 import json
 import math
@@ -672,25 +673,46 @@ def test_a_gradient_that_is_lost_between_the_layers_is_not_blamed_on_them(torch)
     X = np.random.default_rng(0).standard_normal((60, 1, 112, 112))
     diagnosis = diagnose(Pooled(), X, np.arange(60) % 3)
     vanishing = [finding for finding in diagnosis.findings if finding.kind == "vanishing"]
-    assert vanishing and "it is lost in what lies between the layers" in vanishing[0].text
-    assert f"leave {diagnosis.layers[1].gradient_factor:.2g} of it" in vanishing[0].text
+    assert vanishing and "the rest comes from what lies between the layers" in vanishing[0].text
+    assert f"multiply to {diagnosis.layers[1].gradient_factor:.2g}:" in vanishing[0].text
 
 
-def test_torch_layers_of_unknown_factors(torch):
+@pytest.mark.parametrize(("size", "function", "kind"), [(1.0, "sigmoid", "vanishing"), (10.0, "relu", "exploding")])
+def test_torch_layers_of_unknown_factors(torch, size, function, kind):
     class Gates(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.weights = torch.nn.ParameterList([torch.nn.Parameter(torch.ones(4)) for _ in range(6)])
+            self.weights = torch.nn.ParameterList([torch.nn.Parameter(size * torch.ones(4)) for _ in range(6)])
             self.last = torch.nn.Linear(4, 2)
 
         def forward(self, x):
             for weight in self.weights:
-                x = torch.sigmoid(weight * x)
+                x = getattr(torch, function)(weight * x)
             return self.last(x)
 
+    torch.manual_seed(0)
     diagnosis = diagnose(Gates(), np.random.default_rng(0).standard_normal((60, 4)), np.arange(60) % 2)
-    assert "nan" not in str(diagnosis).lower().replace("finding", "")
-    assert "too small" not in str(diagnosis)
+    (finding,) = [finding for finding in diagnosis.findings if finding.kind == kind]
+    assert f"the factors of {function} 1 to {function} 5 are not known" in finding.text
+    assert not any(words in finding.text for words in ("nan", "too small", "multiplies", "between the layers"))
+
+
+def test_torch_weights_that_are_too_small_for_a_function_whose_derivative_is_not_known(torch):
+    torch.manual_seed(0)
+    layers = [layer for _ in range(8) for layer in (torch.nn.Linear(4, 4), torch.nn.GELU())]
+    model = torch.nn.Sequential(*layers, torch.nn.Linear(4, 2))
+    (finding,) = diagnose(model, np.random.default_rng(0).standard_normal((60, 4)), np.arange(60) % 2).findings
+    assert "the weights are too small for gelu" in finding.text and "nan" not in finding.text
+
+
+def test_dead_layers_are_blamed_though_those_below_have_no_factor():
+    model = deep("relu", depth=4)
+    for layer in model.layers[1:3]:
+        layer.b = np.full(32, -100.0)
+    diagnosis = diagnose(model, DATA, LABELS)
+    assert math.isnan(diagnosis.layers[1].gradient_factor)
+    (finding,) = [finding for finding in diagnosis.findings if finding.kind == "vanishing"]
+    assert "passes on a factor of 0, because all its units are dead" in finding.text
 
 
 @pytest.mark.parametrize(
@@ -699,20 +721,37 @@ def test_torch_layers_of_unknown_factors(torch):
         ({"X": [[0.0, np.nan]] * 4}, r"X must be finite, but X\[0, 1\] is nan"),
         ({"y": [0, 1, 2, 0]}, r"y must hold labels from 0 to 1 \(the model has 2 outputs\), got 0 to 2"),
         ({"y": ["a", "b", "a", "b"]}, "y must hold real numbers"),
+        ({"y": [0.0, 1.0, 0.0, 1.0]}, r"y must be integer labels of shape \(4,\) or .*\(4, 2\), got torch.float32"),
+        ({"y": [[0, 1, 0]] * 4}, r"y must be integer labels .*, got torch.int64 of shape \(4, 3\)"),
+        ({"y": [[0, 5]] * 4, "loss": "binary_cross_entropy"}, r"y must lie in \[0, 1\], got 0 to 5"),
+        ({"y": np.ones((4, 3)), "loss": "mse"}, r"y must have the shape of the outputs, \(4, 2\), got \(4, 3\)"),
     ],
 )
 def test_wrong_data_for_torch(torch, change, words):
-    arguments = {"X": np.ones((4, 2)), "y": [0, 1, 0, 1]} | change
+    arguments = {"X": np.ones((4, 2)), "y": [0, 1, 0, 1], "loss": "softmax_cross_entropy"} | change
     with pytest.raises((TypeError, ValueError), match=words):
-        diagnose(torch.nn.Linear(2, 2), **arguments, loss="softmax_cross_entropy")
+        diagnose(torch.nn.Linear(2, 2), **arguments, batch_size=3)  # errors tell of all rows, not of a batch
 
 
-def test_a_label_that_a_perceptron_has_never_seen():
-    neural_network = pytest.importorskip("sklearn.neural_network", reason="scikit-learn is not installed")
-    X, y = np.random.default_rng(0).standard_normal((40, 3)), np.array(["no", "yes"] * 20)
-    model = neural_network.MLPClassifier((4,), max_iter=5, random_state=0)
+@pytest.mark.parametrize("library", ["sklearn.neural_network", "fastact.sklearn"])
+@pytest.mark.parametrize(
+    ("y", "wrong", "loss", "words"),
+    [
+        (["no", "yes"], ["no", "zz"], None, r"y must hold labels that the model was fitted to, but y\[1\] is 'zz'"),
+        (["no", "yes"], [["no"], ["zz"]], None, r"y must hold labels .*, but y\[1\] is 'zz'"),
+        ([3, 5, 7, 5], [3, 4, 7, 5], None, r"y must hold labels .*, but y\[1\] is 4"),
+        ([[1, 1, 0], [0, 1, 0]], [[1, 1], [0, 1]], None, r"y must have shape \(rows, 3\), got \(40, 2\)"),
+        (["no", "yes"], ["no", "yes"], "softmax_cross_entropy", "loss must be 'binary_cross_entropy' or 'mse' for"),
+    ],
+    ids=["label", "column", "three classes", "labels", "loss"],
+)
+def test_wrong_targets_for_a_classifier(library, y, wrong, loss, words):
+    pytest.importorskip("sklearn.neural_network", reason="scikit-learn is not installed")
+    X = np.random.default_rng(0).standard_normal((40, 3))
+    y, wrong = (np.array(rows * (40 // len(rows))) for rows in (y, wrong))
+    model = importlib.import_module(library).MLPClassifier((4,), max_iter=5, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(X, y)
-    with pytest.raises(ValueError, match=r"y must hold labels that the model was fitted to, but y\[1\] is .*'zz'"):
-        diagnose(model, X, np.array(["no", "zz"] * 20))
+    with pytest.raises(ValueError, match=words):
+        diagnose(model, X, wrong, loss=loss)

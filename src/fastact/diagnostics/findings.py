@@ -132,63 +132,92 @@ def _vanishing(diagnosis):
     if not bad:
         return None
     worst, share = min(bad, key=lambda pair: pair[1])
-    top = reach[-1][0]
     starved = [layer for layer, _ in bad]
-    passing = [layer for layer in diagnosis.layers if worst.index < layer.index <= top.index]
+    passing = _passing(diagnosis, worst)
     product = math.prod(layer.gradient_factor for layer in passing)
-    if product < 10.0 * VANISHED:
-        why, help_ = _cause(passing)
-    else:  # the mean over the places of an image, say
-        factor = "are not known" if math.isnan(product) else f"leave {product:.2g} of it"
-        why = f"The factors of the layers in between {factor}: it is lost in what lies between the layers."
-        help_ = "See what does not learn there, before anything is changed."
+    why = _cause(passing) if product < max(VANISHED, 2.0 * share) else _not_the_layers(passing, product)
     return Finding(
         worst.index,
         "vanishing",
-        f"The gradient vanishes: {_names(starved)} starve{'s' * (len(starved) == 1)}. Of the gradient at {top.name}, "
-        f"{share:.1e} is left at {worst.name}. {why} {help_}",
+        f"The gradient vanishes: {_names(starved)} starve{'s' * (len(starved) == 1)}. Of the gradient at "
+        f"{reach[-1][0].name}, {share:.1e} is left at {worst.name}. {why}",
         share,
+    )
+
+
+def _passing(diagnosis, worst):
+    """Return the layers that pass the gradient on to the output of ``worst``.
+
+    A layer that gets no gradient, above a dead one say, has no factor and is not among them.
+    """
+    return [layer for layer in diagnosis.layers[worst.index + 1 :] if layer.activation_gradient_norm > 0.0]
+
+
+def _not_the_layers(passing, product):
+    """Return why no layer is to blame: factors are not known, or they do not multiply to what was measured."""
+    if math.isnan(product):
+        unknown = [layer for layer in passing if math.isnan(layer.gradient_factor)]
+        return (
+            f"Which layer does it cannot be said, for the factor{'s' * (len(unknown) > 1)} of {_names(unknown)} "
+            f"{_are(unknown)} not known: see |dL/dY| from layer to layer."
+        )
+    return (
+        f"The factors of the layers passed on the way multiply to {product:.2g}: the rest comes from what lies between "
+        "the layers. A mean or a sum over the places of an image changes the norm so, and is no fault."
     )
 
 
 def _cause(layers):
     """Return why the gradient shrinks in these layers, and what would help."""
     layers = [layer for layer in layers if layer.gradient_factor < 1.0] or layers
-    least = min(layers, key=lambda layer: layer.gradient_factor if layer.gradient_factor >= 0.0 else math.inf)
+    least = min(layers, key=lambda layer: layer.gradient_factor)
     factors = f"{least.name} passes on a factor of {least.gradient_factor:.2g}"
     if least.dead == 1.0 and least.activation == "relu":
-        return f"{factors}, because all its units are dead.", f"It needs its units back: {INSTEAD['relu']} would help."
+        return f"{factors}, because all its units are dead. It needs its units back: {INSTEAD['relu']} would help."
     if least.saturated >= SATURATED:
         return (
-            f"{factors}: {least.saturated:.0%} of its units' values are saturated.",
+            f"{factors}: {least.saturated:.0%} of its units' values are saturated. "
             "Smaller weights (init='glorot_uniform', weight decay), inputs of mean 0 and variance 1, or "
             f"{INSTEAD[least.activation]} would help.",
         )
     if least.derivative_mean < 0.5 and least.activation in INSTEAD:
         return (
             f"{factors}: {least.activation}'s derivative is {least.derivative_mean:.2g} there in the mean, and the "
-            "weights do not make up for it.",
-            f"init='unit_gain' (weights that do) or {INSTEAD[least.activation]} would help.",
+            "weights do not make up for it. init='unit_gain' (weights that do) or "
+            f"{INSTEAD[least.activation]} would help."
         )
+    derivative = (
+        f" for {least.activation}"
+        if math.isnan(least.derivative_mean)
+        else f", for the derivative is {least.derivative_mean:.2g} in the mean"
+    )
     return (
-        f"{factors}: the weights are too small, for the derivative is {least.derivative_mean:.2g} in the mean.",
-        "Larger initial weights would help: init='unit_gain', or 'he_uniform' for relu and 'glorot_uniform' for tanh.",
+        f"{factors}: the weights are too small{derivative}. Larger initial weights would help: init='unit_gain', or "
+        "'he_uniform' for relu and 'glorot_uniform' for tanh."
     )
 
 
 def _exploding(diagnosis):
-    bad = [(layer, share) for layer, share in _reach(diagnosis) if share > 1.0 / VANISHED]
+    reach = _reach(diagnosis)
+    bad = [(layer, share) for layer, share in reach if share > 1.0 / VANISHED]
     if not bad:
         return None
     worst, share = max(bad, key=lambda pair: pair[1])
-    above = [layer for layer in diagnosis.layers if layer.index > worst.index]
-    largest = max(above, key=lambda layer: layer.gradient_factor if layer.gradient_factor >= 0.0 else -math.inf)
+    passing = _passing(diagnosis, worst)
+    product = math.prod(layer.gradient_factor for layer in passing)
+    if product > min(1.0 / VANISHED, 0.5 * share):
+        largest = max(passing, key=lambda layer: layer.gradient_factor)
+        why = (
+            f"{largest.name} multiplies it by {largest.gradient_factor:.3g}. Smaller initial weights "
+            "(init='unit_gain', 'he_uniform' for relu, 'glorot_uniform' for the rest), gradient clipping or a lower "
+            "learning rate would help."
+        )
+    else:
+        why = _not_the_layers(passing, product)
     return Finding(
         worst.index,
         "exploding",
-        f"The gradient explodes: at {worst.name} it is {share:.1e} times that at {diagnosis.layers[-1].name}; "
-        f"{largest.name} multiplies it by {largest.gradient_factor:.3g}. Smaller initial weights (init='unit_gain', "
-        "'he_uniform' for relu, 'glorot_uniform' for the rest), gradient clipping or a lower learning rate would help.",
+        f"The gradient explodes: at {worst.name} it is {share:.1e} times that at {reach[-1][0].name}. {why}",
         share,
     )
 

@@ -58,7 +58,8 @@ def diagnose(
     Raises
     ------
     TypeError, ValueError
-        The model is none of these, or not fitted; an argument has a wrong type, shape or value.
+        The model is none of these, or not fitted; an argument has a wrong type, shape or value. What a PyTorch module
+        raises itself, for an X of another width say, is passed on.
     ImportError
         For a perceptron, scikit-learn is too old: ``pip install "fastact[sklearn]"``.
 

@@ -37,11 +37,7 @@ def measure_perceptron(
     outputs = model.n_outputs_
     factors = (value_factor(outputs), gradient_factor(outputs)) if loss is None else (1.0, 1.0)
     if hasattr(model, "_label_binarizer"):
-        y = np.asarray(y)
-        if y.ndim == 1 and not (known := np.isin(y, model.classes_)).all():
-            row = int(np.argmin(known))
-            raise ValueError(f"y must hold labels that the model was fitted to, but y[{row}] is {y[row]!r}")
-        y = model._label_binarizer.transform(y)
+        y = _binarized(model, y, loss)
     return measure(
         nn.Sequential(layers, seed=0),
         estimators._dense(X),
@@ -52,3 +48,24 @@ def measure_perceptron(
         [f"coefs_[{index}]" for index in range(len(weights))],
         *factors,
     )
+
+
+def _binarized(model, y, loss):
+    """Return a classifier's y as columns of 0 and 1, which are not what errors should tell of."""
+    y = np.asarray(y)
+    if model.out_activation_ == "logistic" and loss is not None and nn.losses.get(loss) is nn.softmax_cross_entropy:
+        raise ValueError(
+            "loss must be 'binary_cross_entropy' or 'mse' for a classifier of two classes or of several labels a row, "
+            f"got {loss!r}"
+        )
+    if model._label_binarizer.y_type_.startswith("multilabel"):
+        if y.ndim != 2 or y.shape[1] != model.n_outputs_:
+            raise ValueError(f"y must have shape (rows, {model.n_outputs_}), got {y.shape}")
+    else:
+        y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
+        if y.ndim != 1:
+            raise ValueError(f"y must be labels of shape (rows,), got shape {y.shape}")
+        if not (known := np.isin(y, model.classes_)).all():
+            row = int(np.argmin(known))
+            raise ValueError(f"y must hold labels that the model was fitted to, but y[{row}] is {y.tolist()[row]!r}")
+    return model._label_binarizer.transform(y)

@@ -261,6 +261,8 @@ def _tensors(model, X, y):
     indices = any(isinstance(module, torch.nn.Embedding | torch.nn.EmbeddingBag) for module in model.modules())
     if X.is_floating_point() or not indices:
         X = X.to(first.dtype)
+    if y.is_complex():
+        raise TypeError(f"y must hold real numbers, got dtype {y.dtype}")
     y = y.to(first.dtype) if y.is_floating_point() else y.long()
     if X.ndim == 0 or len(X) == 0:
         raise ValueError(f"X must have at least one row, got shape {tuple(X.shape)}")
@@ -291,15 +293,32 @@ def _loss(loss, output, y, whole_y):
     }
     name = loss or default_loss(whole_y.cpu().numpy(), output.shape[1] if output.ndim > 1 else 1)
     function = _checks.choose("loss", name, functions)
-    if name != "softmax_cross_entropy" or y.is_floating_point() or y.shape == output.shape:
-        y = y.to(output.dtype)
-    elif output.ndim > 1 and not 0 <= int(y.min()) <= int(y.max()) < output.shape[1]:
+    if name == "softmax_cross_entropy":
+        return name, function(output, _classes(y, output, whole_y))
+    if y.numel() != output.numel():  # or it would be broadcast
+        shape = (len(whole_y), *output.shape[1:])
+        raise ValueError(f"y must have the shape of the outputs, {shape}, got {tuple(whole_y.shape)}")
+    if name == "binary_cross_entropy" and not 0 <= float(y.min()) <= float(y.max()) <= 1:
+        raise ValueError(f"y must lie in [0, 1], got {float(y.min()):g} to {float(y.max()):g}")
+    return name, function(output, y.to(output.dtype).reshape(output.shape))
+
+
+def _classes(y, output, whole_y):
+    """Return y as cross_entropy takes it: labels, or a probability for each of the outputs."""
+    rows = len(whole_y)
+    if output.ndim < 2:
+        raise ValueError(f"loss must not be 'softmax_cross_entropy' where outputs have the shape ({rows},)")
+    if y.shape == output.shape:
+        return y.to(output.dtype)
+    if y.is_floating_point() or y.shape != output.shape[:1] + output.shape[2:]:
         raise ValueError(
-            f"y must hold labels from 0 to {output.shape[1] - 1} (the model has {output.shape[1]} outputs), got "
-            f"{int(y.min())} to {int(y.max())}"
+            f"y must be integer labels of shape {(rows, *output.shape[2:])} or probabilities of shape "
+            f"{(rows, *output.shape[1:])}, got {y.dtype} of shape {tuple(whole_y.shape)}"
         )
-    if name != "softmax_cross_entropy":
-        if y.numel() != output.numel():  # or it would be broadcast
-            raise ValueError(f"y must have the shape of the outputs, {tuple(output.shape)}, got {tuple(y.shape)}")
-        y = y.reshape(output.shape)
-    return name, function(output, y)
+    classes = output.shape[1]
+    if not 0 <= int(y.min()) <= int(y.max()) < classes:
+        raise ValueError(
+            f"y must hold labels from 0 to {classes - 1} (the model has {classes} outputs), got {int(y.min())} to "
+            f"{int(y.max())}"
+        )
+    return y
