@@ -322,3 +322,17 @@ def test_progress_of_unknown_length(capsys, monkeypatch):
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(",")[0] for line in lines] == [f"fit: {number}" for number in range(1, 9)]
     assert "epoch 1/2: loss" in lines[-1]
+
+
+def test_a_callback_that_uses_the_model_leaves_the_batch_alone():
+    """A batch of an iterable is converted before the callbacks get their turn."""
+    class Looks(nn.Callback):
+        def on_batch_begin(self, model, epoch, batch):
+            model.forward(np.full((10, 4), 1e3))
+            model.train_on_batch(np.full((10, 4), 1e3), [0] * 10, **CROSS_ENTROPY, optimizer=nn.SGD(1e-30))
+
+    X, y = data()
+    plain, watched = network(dtype=np.float32), network(dtype=np.float32)
+    for model, callbacks in ((plain, []), (watched, [Looks()])):
+        model.fit(in_batches(X, y, size=10), **CROSS_ENTROPY, optimizer="sgd", callbacks=callbacks)
+    np.testing.assert_array_equal(weights(watched), weights(plain))

@@ -17,7 +17,6 @@ from fastact.nn.progress import Progress
 CHAINS = 25  # of random weights, of which the median is told
 BATCH_SIZE = 64
 SEEDS = 5  # of the experiments with dying ReLUs
-SLOPES = (0.0, 0.001, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0)
 
 # name on the command line -> initialiser of a network, and of a chain (None: every weight is 1)
 INITIALIZERS = {
@@ -224,8 +223,8 @@ def _run_dying_relu(arguments, data):
     seeds = range(arguments.seed, arguments.seed + SEEDS)
     settings = {"width": arguments.width, "epochs": arguments.epochs}
     results, by_rate = [], []
-    with np.errstate(all="ignore"), one_thread(), Progress(2 * len(SLOPES), "dying ReLU") as bar:
-        for slope in SLOPES:
+    with np.errstate(all="ignore"), one_thread(), Progress(2 * len(experiments.SLOPES), "dying ReLU") as bar:
+        for slope in experiments.SLOPES:
             bar.note(f"slope {slope:g}")
             results += experiments.sweep_slopes(data, [slope], seeds, depth=min(arguments.depth, 5), **settings)
             bar.update()
@@ -249,7 +248,8 @@ def _run_dying_relu(arguments, data):
     served = (
         f"slope {names} serves best from a usual start"
         if len(best) == 1
-        else f"from a usual start {len(best)} of {len(SLOPES)} slopes cannot be told apart by {SEEDS} seeds: {names}"
+        else f"from a usual start {len(best)} of {len(experiments.SLOPES)} slopes cannot be told apart by {SEEDS} "
+        f"seeds: {names}"
     )
     print(
         f"{'-' * 87}\n"

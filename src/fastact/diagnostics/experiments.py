@@ -32,6 +32,7 @@ LOSS: LossName = "softmax_cross_entropy"
 BATCH_SIZE = 64
 TOO_HIGH = 5.0  # a learning rate
 CAUSES = ("negative_weights", "high_rate")
+SLOPES = (0.0, 0.001, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0)
 
 Cause = Literal["negative_weights", "high_rate"]
 
@@ -176,7 +177,7 @@ class SlopeResult:
 
 def sweep_slopes(
     data: Sequence[ArrayLike],
-    slopes: Iterable[float] = (0.0, 0.001, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0),
+    slopes: Iterable[float] = SLOPES,
     seeds: Iterable[int] = range(5),
     *,
     depth: Integer = 5,

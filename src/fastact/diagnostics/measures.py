@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from fastact.diagnostics.findings import Finding, find
 from fastact.nn import _checks
 from fastact.nn._types import Floats
+from fastact.nn.layers import Dense
 
 # Activation that saturates -> the largest value of its derivative
 LARGEST_SLOPE = {"sigmoid": 0.25, "tanh": 1.0}
@@ -199,23 +201,41 @@ class LayerTotals:
     index, name, activation, units
         As in `LayerMeasures`.
     saturation_threshold : float
-    step : int
-        For the quartiles every ``step``-th row is kept.
+    rows, kept : int
+        How many rows will be counted, and how many values of φ′ kept of them at most, for the quartiles: those of
+        evenly spaced rows.
     """
 
     def __init__(
-        self, index: int, name: str, activation: str | None, units: int, saturation_threshold: float, step: int = 1
+        self,
+        index: int,
+        name: str,
+        activation: str | None,
+        units: int,
+        saturation_threshold: float,
+        rows: int,
+        kept: int = KEPT_SLOPES,
     ) -> None:
         self.index, self.name, self.activation, self.units = index, name, activation, units
         self.ever_active: NDArray[np.bool_] | None = None
         self._threshold = saturation_threshold * LARGEST_SLOPE.get(activation or "", math.nan)
-        self._step = step
+        self._step = max(1, math.ceil(rows * units / kept))
         self._rows = self._elements = self._zeros = self._saturated = 0
         self._slope_sum = 0.0
         self._least, self._largest = math.inf, -math.inf
         self._kept: list[Floats] = []
         self._batches = 0
         self._output_squares = self._input_squares = 0.0
+
+    @classmethod
+    def of_layers(
+        cls, layers: Iterable[Dense], saturation_threshold: float, rows: int, kept: int = KEPT_SLOPES
+    ) -> list[LayerTotals]:
+        """Return one for each layer of a network of fastact.nn."""
+        return [
+            cls(index, f"layers[{index}]", layer.activation, layer.out_features, saturation_threshold, rows, kept)
+            for index, layer in enumerate(layers)
+        ]
 
     def add_units(self, Y: Floats, slopes: Floats | None, active: NDArray[np.bool_] | None) -> None:
         """Count a batch: outputs, φ′ (None for the identity) and where Z > 0 (None where φ has no inactive side)."""

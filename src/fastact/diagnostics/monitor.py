@@ -99,17 +99,7 @@ class Monitor(nn.Callback):
     def _see(self, layer: nn.Dense, dY: Floats) -> None:
         assert layer.output is not None
         if not self._totals:
-            self._totals = [
-                LayerTotals(
-                    index,
-                    f"layers[{index}]",
-                    layer.activation,
-                    layer.out_features,
-                    self.saturation_threshold,
-                    step=math.ceil(len(dY) * layer.out_features / KEPT_SLOPES),
-                )
-                for layer, index in self._places.items()
-            ]
+            self._totals = LayerTotals.of_layers(self._places, self.saturation_threshold, len(dY), KEPT_SLOPES)
         self._totals[self._places[layer]].add_units(layer.output, layer.slopes(), layer.active())
         if not self._squares:
             self._rows += len(dY)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastact import nn
-from fastact.diagnostics.measures import KEPT_SLOPES, Diagnosis, LayerTotals, square_sum
+from fastact.diagnostics.measures import Diagnosis, LayerTotals, square_sum
 from fastact.nn._buffers import Buffers
 from fastact.nn.data import NAMES, DataReader
 
@@ -21,7 +21,7 @@ def measure(
     loss: nn.Loss,
     batch_size: int,
     saturation_threshold: float,
-    names: Sequence[str] | None = None,
+    names: Sequence[str] = (),
     value_factor: float = 1.0,
     gradient_factor: float = 1.0,
 ) -> Diagnosis:
@@ -32,17 +32,9 @@ def measure(
     model = model.astype(model.dtype)
     batches = DataReader(model, loss).arrays(NAMES, X, y, batch_size=batch_size)
     rows = len(np.asarray(X))
-    totals = [
-        LayerTotals(
-            index,
-            names[index] if names else f"layers[{index}]",
-            layer.activation,
-            layer.out_features,
-            saturation_threshold,
-            step=math.ceil(rows * layer.out_features / KEPT_SLOPES),
-        )
-        for index, layer in enumerate(model.layers)
-    ]
+    totals = LayerTotals.of_layers(model.layers, saturation_threshold, rows)
+    for total, name in zip(totals, names, strict=bool(names)):
+        total.name = name
     gradients = [np.zeros(layer.W.shape) for layer in model.layers]
     buffers, value = Buffers(), 0.0
     with np.errstate(all="ignore"):

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastact
-from fastact.diagnostics.measures import KEPT_SLOPES, Diagnosis, LayerTotals, square_sum
+from fastact.diagnostics.measures import Diagnosis, LayerTotals, square_sum
 from fastact.diagnostics.sequential import default_loss
 from fastact.nn import _checks
 from fastact.nn._types import Floats
@@ -226,10 +226,10 @@ def measure_module(
             value += share * float(batch_loss.detach())
             if not totals:
                 for index, layer in enumerate(layers):
-                    step = math.ceil(layer.Y.size * rows / len(X_batch) / KEPT_SLOPES)
+                    places = len(layer.Y) * rows // len(X_batch)  # of an image, say, each is a row
                     units = layer.Y.shape[1]
                     totals.append(
-                        LayerTotals(index, layer.name, layer.activation, units, saturation_threshold, step=max(1, step))
+                        LayerTotals(index, layer.name, layer.activation, units, saturation_threshold, places)
                     )
                 gradients = [math.nan] * len(layers)
             if [layer.name for layer in layers] != [total.name for total in totals]:
@@ -267,10 +267,9 @@ def _tensors(model, X, y):
     if X.ndim == 0 or len(X) == 0:
         raise ValueError(f"X must have at least one row, got shape {tuple(X.shape)}")
     for argument, tensor in (("X", X), ("y", y)):
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            place = tuple(torch.nonzero(~torch.isfinite(tensor))[0].tolist())
-            where = f"{argument}[{', '.join(map(str, place))}]"
-            raise ValueError(f"{argument} must be finite, but {where} is {float(tensor[place])}")
+        if tensor.is_floating_point():
+            numbers = _array(tensor)
+            _checks.finite(argument, numbers, numbers.dtype)
     if y.ndim == 0 or len(y) != len(X):
         raise ValueError(f"y must have one entry for each of the {len(X)} rows of X, got shape {tuple(y.shape)}")
     return X, y

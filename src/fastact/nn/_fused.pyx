@@ -359,6 +359,9 @@ cdef void run_update(
     fastact_fp_leave(caller)
 
 
+cdef tuple NAMES = ("w", "g", "slot", "slot")  # of a parameter's arrays, in errors
+
+
 cdef int update(
         optimizer, int which, const fastact_update_settings *settings, list arrays, int least, int most) except -1:
     """Update every parameter by its tuple (w, g, *slots) of arrays, and count the step in ``optimizer.steps``.
@@ -388,9 +391,6 @@ cdef int update(
                 run_update(which, typenum, settings, pointers[0], pointers[1], pointers[2], pointers[3], n)
     optimizer.steps += 1
     return 0
-
-
-cdef tuple NAMES = ("w", "g", "slot", "slot")
 
 
 cdef class Clipping:

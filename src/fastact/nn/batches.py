@@ -17,14 +17,14 @@ from fastact.nn._types import Floats
 Batch = tuple[NDArray[Any], NDArray[Any], Floats | None]
 
 
-def whole(name: str, array: NDArray[Any], dtype: DTypeLike, buffers: Buffers) -> NDArray[Any]:
+def converted(name: str, array: NDArray[Any], dtype: DTypeLike, buffers: Buffers) -> NDArray[Any]:
     """Return the array in C order and another type, in the buffer ``name``; to be read only, for where it is so already
     it is the array itself."""
     if array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned:
         return array
-    converted = buffers.array(f"{name}, {np.dtype(dtype)}", *array.shape, dtype=dtype)
-    np.copyto(converted, array, casting="unsafe")
-    return converted
+    buffer = buffers.array(f"{name}, {np.dtype(dtype)}", *array.shape, dtype=dtype)
+    np.copyto(buffer, array, casting="unsafe")
+    return buffer
 
 
 class RowReader:
@@ -34,7 +34,6 @@ class RowReader:
         self._array = array
         self._dtype = np.dtype(dtype)
         self._plain = array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
-        self._same_type = array.dtype == self._dtype
         self._buffers = Buffers()
 
     def _buffer(self, name, count, dtype):
@@ -42,25 +41,18 @@ class RowReader:
 
     def slice(self, start: int, stop: int) -> NDArray[Any]:
         """Return rows start to stop - 1: a view of the array where it has the right type, to be read only."""
-        rows = self._array[start:stop]
-        if self._plain and self._same_type:
-            return rows
-        converted = self._buffer("converted", len(rows), self._dtype)
-        np.copyto(converted, rows, casting="unsafe")
-        return converted
+        return converted("rows", self._array[start:stop], self._dtype, self._buffers)
 
     def take(self, index: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows of the numbers ``index``."""
-        converted = self._buffer("converted", len(index), self._dtype)
         if not self._plain:  # ndarray.take would first copy the whole array
-            for target, row in zip(converted, index, strict=True):
+            rows = self._buffer("chosen", len(index), self._dtype)
+            for target, row in zip(rows, index, strict=True):
                 np.copyto(target, self._array[row], casting="unsafe")
-            return converted
-        if self._same_type:
-            return self._array.take(index, axis=0, out=converted, mode="clip")  # "raise" would copy `out`
+            return rows
         raw = self._buffer("raw", len(index), self._array.dtype)
-        np.copyto(converted, self._array.take(index, axis=0, out=raw, mode="clip"), casting="unsafe")
-        return converted
+        self._array.take(index, axis=0, out=raw, mode="clip")  # "raise" would copy `out`
+        return converted("rows", raw, self._dtype, self._buffers)
 
 
 class Batches:

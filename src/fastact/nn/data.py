@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 import fastact
 from fastact.nn import _checks
 from fastact.nn._types import Integer
-from fastact.nn.batches import Batch, Batches, BatchStream, whole
+from fastact.nn.batches import Batch, Batches, BatchStream, converted
 from fastact.nn.losses import Loss
 from fastact.nn.weights import ClassWeight, row_weights
 
@@ -42,32 +42,30 @@ class DataReader:
         X: ArrayLike,
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
-        batch_size: int | None = None,
+        *,
+        batch_size: int,
         rng: np.random.Generator | None = None,
     ) -> Batches:
-        """Return the batches of arrays, by default one of all rows; ``names`` are what errors call the arrays."""
+        """Return the batches of arrays; ``names`` are what errors call the arrays."""
         X, targets, weights = self._checked(names, X, y, sample_weight)
         dtype = self._model.dtype
-        return Batches(
-            X, dtype, targets, self._loss.target_dtype(dtype), batch_size or len(X), rng=rng, weights=weights
-        )
+        return Batches(X, dtype, targets, self._loss.target_dtype(dtype), batch_size, rng=rng, weights=weights)
 
     def batch(
         self,
+        kind: str,
         names: tuple[str, str, str],
         X: ArrayLike,
         y: ArrayLike,
         sample_weight: ArrayLike | None,
         may_weigh_nothing: bool = False,
     ) -> Batch:
-        """Return all rows of arrays as one batch, of which what must be converted lies in buffers of the model."""
+        """Return all rows of arrays as one batch; what must be converted lies in buffers that the model has for batches
+        of this ``kind``."""
         X, targets, weights = self._checked(names, X, y, sample_weight, may_weigh_nothing)
         dtype, buffers = self._model.dtype, self._model._buffers
-        return (
-            whole("X", X, dtype, buffers),
-            whole("targets", targets, self._loss.target_dtype(dtype), buffers),
-            weights,
-        )
+        targets = converted(f"targets of {kind}", targets, self._loss.target_dtype(dtype), buffers)
+        return converted(f"X of {kind}", X, dtype, buffers), targets, weights
 
     def _checked(self, names, X, y, sample_weight, may_weigh_nothing=False):
         """Return arrays that are as they should be, but for the types of X and targets."""
@@ -93,7 +91,7 @@ class DataReader:
         if y is not None:
             if steps is not None:
                 raise ValueError("steps_per_epoch is for an iterable of batches; arrays have batch_size")
-            return self.arrays(NAMES, X, y, sample_weight, batch_size, rng)
+            return self.arrays(NAMES, X, y, sample_weight, batch_size=batch_size, rng=rng)
         if sample_weight is not None:
             raise ValueError("sample_weight must be None with an iterable of batches: it gives (X, y, sample_weight)")
         if isinstance(self._class_weight, str):
@@ -125,7 +123,9 @@ class DataReader:
             argument,
             data,
             steps,
-            lambda number, *batch: self.batch(tuple(f"{name} of {kind} {number}" for name in NAMES), *batch, True),
+            lambda number, *batch: self.batch(
+                kind, tuple(f"{name} of {kind} {number}" for name in NAMES), *batch, may_weigh_nothing=True
+            ),
         )
         if stream.once and epochs > 1:
             hint = " or steps_per_epoch" if argument == "X" else ""

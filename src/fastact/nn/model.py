@@ -15,7 +15,7 @@ from fastact.nn import _checks, _fused, losses, onnx, optimizers, storage
 from fastact.nn._buffers import Buffers
 from fastact.nn._interrupts import Whole
 from fastact.nn._types import Floats, Integer
-from fastact.nn.batches import Means, RowReader, whole
+from fastact.nn.batches import Means, RowReader, converted
 from fastact.nn.callbacks import BatchCalls, Callback, prepared
 from fastact.nn.data import NAMES, Data, DataBatches, DataReader
 from fastact.nn.history import History
@@ -151,7 +151,7 @@ class Sequential:
             X has a wrong type or shape. (NaN goes through; `fit`, `predict` and `evaluate` refuse it.)
         """
         X = _checks.real_matrix("X", X, self.in_features)
-        return self._forward(whole("X", X, self.dtype, self._buffers))
+        return self._forward(converted("X", X, self.dtype, self._buffers))
 
     @np.errstate(all="ignore")
     def backward(self, dY: ArrayLike) -> Floats:
@@ -176,7 +176,7 @@ class Sequential:
             dY has a wrong type or shape.
         """
         dY = _checks.real_matrix("dY", dY, self.out_features)
-        dY = whole("dY", dY, self.dtype, self._buffers)
+        dY = converted("dY", dY, self.dtype, self._buffers)
         for layer in reversed(self.layers):
             dY = layer.backward(dY)
         return dY
@@ -239,7 +239,7 @@ class Sequential:
             raise TypeError(f"optimizer must be an Optimizer, such as nn.SGD(0.01), got {optimizer!r}")
         optimizer = optimizers.get(optimizer)
         loss = losses.get(loss)
-        X, targets, weights = DataReader(self, loss).batch(NAMES, X, y, sample_weight)
+        X, targets, weights = DataReader(self, loss).batch("step", NAMES, X, y, sample_weight)
         self.loss, self.optimizer = loss, optimizer
         self._scale_fresh_layers(X)
         value, _ = self._train_step(X, targets, loss, optimizer, self.parameters(), weights)
@@ -383,7 +383,10 @@ class Sequential:
                     batch_calls.end(self, epoch, number)
                     means.add(value, right, len(X_batch), weights)
                     bar.update()
-                self._check_parameters(parameters, epoch)
+                if name := self._not_finite():
+                    raise FloatingPointError(
+                        f"{name} is not finite after the last batch of epoch {epoch}. A lower learning rate may help."
+                    )
                 measured = means.result()
                 if validation is not None:
                     measured |= {f"val_{name}": mean for name, mean in self._evaluate(validation, loss).items()}
@@ -527,13 +530,9 @@ class Sequential:
             where = f"the outputs of all layers, up to layers[{len(self.layers) - 1}], are finite"
         return FloatingPointError(f"{what}: {where}. A lower learning rate may help.")
 
-    def _check_parameters(self, parameters, epoch):
-        """Refuse to end an epoch whose last steps have left weights that are not finite."""
-        for name, value, _ in parameters:
-            if not _fused.all_finite(value):
-                raise FloatingPointError(
-                    f"{name} is not finite after the last batch of epoch {epoch}. A lower learning rate may help."
-                )
+    def _not_finite(self):
+        """Return the name of the first parameter that is not finite, None where all are."""
+        return next((name for name, value, _ in self.parameters() if not _fused.all_finite(value)), None)
 
     def astype(self, dtype: DTypeLike) -> Sequential:
         """Return a copy of the model, weights and all, in another dtype."""
@@ -610,9 +609,8 @@ class Sequential:
         >>> nn.load(path).optimizer.steps
         5
         """
-        for name, value, _ in self.parameters():
-            if not _fused.all_finite(value):
-                raise ValueError(f"{name} must be finite to be saved, and it is not")
+        if name := self._not_finite():
+            raise ValueError(f"{name} must be finite to be saved, and it is not")
         storage.save(self, path)
 
     def to_onnx(self, path: str | os.PathLike[str]) -> None:

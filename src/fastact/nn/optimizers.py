@@ -499,8 +499,8 @@ class AdamW(Adam):
         super().__init__(learning_rate, beta_1, beta_2, epsilon, clip_norm=clip_norm, clip_value=clip_value)
         self.weight_decay: float = _checks.number("weight_decay", weight_decay)
 
-    def _update(self, arrays, clipping, rate, kept=1.0):
-        super()._update(arrays, clipping, rate, kept - rate * self.weight_decay)
+    def _update(self, arrays, clipping, rate):
+        super()._update(arrays, clipping, rate, kept=1.0 - rate * self.weight_decay)
 
 
 OPTIMIZERS: dict[str, type[SGD | AdaGrad | RMSProp | Adam]] = {

@@ -43,7 +43,6 @@ import fastact
 from fastact import nn
 from fastact.nn import _checks
 from fastact.nn._buffers import Buffers
-from fastact.nn._interrupts import Whole
 from fastact.nn._types import Floats, Integer
 from fastact.nn._types import Real as RealNumber
 
@@ -325,18 +324,18 @@ class _MultilayerPerceptron(BaseEstimator):
                 layer.dW += self.alpha / total * layer.W
         return value_factor(self.n_outputs_) * value, penalty, gradient_factor(self.n_outputs_) * value
 
-    def _one_pass(self, X, targets, weights, order, batch_size, whole):
+    def _one_pass(self, X, targets, weights, order, batch_size):
         """Take a step on every batch and return the mean of their losses over the rows."""
         parameters = self.network_.parameters()
         total = 0.0
         for batch in gen_batches(len(order), batch_size):
             index = order[batch] if self.shuffle else batch
             part = None if weights is None else weights[index]
-            loss = self._step(_dense(X[index]), targets[index], part, parameters, whole)
+            loss = self._step(_dense(X[index]), targets[index], part, parameters)
             total += loss * (batch.stop - batch.start)
         return total / len(order)
 
-    def _step(self, X, targets, weights, parameters, whole):
+    def _step(self, X, targets, weights, parameters):
         """Take one step of the optimiser on a batch and return the loss before it."""
         if weights is not None and not weights.any():
             return 0.0  # there is nothing to learn from
@@ -344,7 +343,7 @@ class _MultilayerPerceptron(BaseEstimator):
         if self.solver == "adamw":  # what AdamW is about: the decay stays out of the gradient and its running means
             for W in self.coefs_:
                 W *= 1.0 - self._optimizer.learning_rate * self.alpha / _total(X, weights)
-        whole.run(self._optimizer.step, parameters)
+        self._optimizer.step(parameters)
         return data_loss + penalty
 
     def _make_optimizer(self):
@@ -374,33 +373,32 @@ class _MultilayerPerceptron(BaseEstimator):
         order = np.arange(rows)
         self.n_iter_ = 0
         try:
-            with Whole() as whole:
-                while self.n_iter_ < self.max_iter:
-                    if self.shuffle:
-                        order = shuffle(order, random_state=self._random_state)
-                    self.loss_ = self._one_pass(X, targets, weights, order, batch_size, whole)
-                    self.n_iter_ += 1
-                    self.t_ += rows
-                    self.loss_curve_.append(self.loss_)
-                    if self.verbose:
-                        print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-                    if not math.isfinite(self.loss_):
-                        raise self._diverged(f"the loss is {self.loss_}")
-                    if self._improves(validation):
-                        best = self._weights()
-                    if self.solver == "sgd" and self.learning_rate == "invscaling":
-                        self._set_rate(self.learning_rate_init * (self.t_ + 1) ** -self.power_t)
-                    if self._no_improvement > self.n_iter_no_change and self._stops():
-                        break
-                    if incremental:
-                        break
-                    if self.n_iter_ == self.max_iter:
-                        warnings.warn(
-                            f"the maximum of {self.max_iter} iterations is reached, and the optimization has not "
-                            "converged yet: a larger max_iter may help",
-                            ConvergenceWarning,
-                            stacklevel=4,
-                        )
+            while self.n_iter_ < self.max_iter:
+                if self.shuffle:
+                    order = shuffle(order, random_state=self._random_state)
+                self.loss_ = self._one_pass(X, targets, weights, order, batch_size)
+                self.n_iter_ += 1
+                self.t_ += rows
+                self.loss_curve_.append(self.loss_)
+                if self.verbose:
+                    print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+                if not math.isfinite(self.loss_):
+                    raise self._diverged(f"the loss is {self.loss_}")
+                if self._improves(validation):
+                    best = self._weights()
+                if self.solver == "sgd" and self.learning_rate == "invscaling":
+                    self._set_rate(self.learning_rate_init * (self.t_ + 1) ** -self.power_t)
+                if self._no_improvement > self.n_iter_no_change and self._stops():
+                    break
+                if incremental:
+                    break
+                if self.n_iter_ == self.max_iter:
+                    warnings.warn(
+                        f"the maximum of {self.max_iter} iterations is reached, and the optimization has not "
+                        "converged yet: a larger max_iter may help",
+                        ConvergenceWarning,
+                        stacklevel=4,
+                    )
         except KeyboardInterrupt:
             warnings.warn("training was interrupted by the user", stacklevel=4)
         # With warm_start, where no score is above that of the fit before, scikit-learn ends with the last weights:
