@@ -52,7 +52,7 @@ def test_float64():
     assert status == 0 and rows, "\n".join(rows) + errors
 
 
-@pytest.mark.parametrize("arguments", [[], ["float16"], ["float32", "0"], ["float32", "60000"], ["float32", "many"]])
+@pytest.mark.parametrize("arguments", [[], ["float16"], ["float32", "0"], ["float32", "60000"], ["float64", "many"]])
 def test_refused(arguments):
     """Status 2 and what can be asked for."""
     status, rows, errors = sweep(*arguments)
