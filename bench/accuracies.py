@@ -1,4 +1,4 @@
-"""What fastact.sklearn's MLPs learn beside scikit-learn's own, with the same settings: the table in the README.
+"""What fastact.sklearn's MLPs learn beside scikit-learn's own, with the same settings: the table of docs/howto/scikit-learn.md.
 
     python bench/accuracies.py
 
