@@ -10,17 +10,18 @@ import fastact
 from fastact import cli
 
 project = "fastact"
-author = "the fastact developers"
 release = version = fastact.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "sphinx_copybutton"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 default_role = "py:obj"  # `name` in a docstring is a link if there is such a name
 
 html_theme = "furo"
 html_title = f"fastact {release}"
+html_show_copyright = False
+html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["fastact.css"]
 pygments_style = "friendly"
-pygments_dark_style = "monokai"
+pygments_dark_style = "github-dark"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
