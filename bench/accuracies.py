@@ -1,8 +1,9 @@
-"""What fastact.sklearn's MLPs learn beside scikit-learn's own, with the same settings: the table in the README.
+"""What fastact.sklearn's MLPs learn beside scikit-learn's own: the table in docs/howto/scikit-learn.md.
 
     python bench/accuracies.py
 
-Takes about two minutes. X, and diabetes' y, are scaled to mean 0 and variance 1 by the training rows.
+Takes about two minutes. All have the same settings. X, and diabetes' y, are scaled to mean 0 and variance 1 by the
+training rows.
 """
 
 import warnings

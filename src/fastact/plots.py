@@ -281,8 +281,8 @@ def training_curves(
     histories : History, or dict of str to History
         What `fastact.nn.Sequential.fit` returned; of a dict each value gets a colour and a marker.
     metric : str, optional
-        "loss", "accuracy" or another name of the histories. Where a history has it for validation data too ("val_" and
-        the name), that is a dashed line.
+        "loss", "accuracy" or another name of the histories. Where a history has it for validation data too (``"val_"``
+        and the name), that is a dashed line.
     ax : matplotlib Axes, optional
         What to draw on; by default a new figure.
 

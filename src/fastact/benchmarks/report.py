@@ -269,7 +269,7 @@ def summary(document):
 
 
 def overview(document):
-    """Return the table that the README shows: 64 Ki elements, one thread, the best instruction set.
+    """Return the table of the passes at a glance: 64 Ki elements, one thread, the best instruction set.
 
     Of the libraries NumPy (both ways), SciPy, PyTorch, and those that are the fastest peer of a row.
     """

@@ -43,8 +43,8 @@ class LayerMeasures:
     derivative_mean : float
         Mean of φ′(Z) over rows and units.
     derivative_quantiles : tuple of 5 floats
-        Least, lower quartile, median, upper quartile and largest of |φ′(Z)|. Least and largest are those of all values;
-        of more than 2¹⁷ values the quartiles are those of evenly spaced rows.
+        Least, lower quartile, median, upper quartile and largest of ``|φ′(Z)|``. Least and largest are those of all
+        values; of more than 2¹⁷ values the quartiles are those of evenly spaced rows.
     gradient_factor : float
         ‖∂L/∂X‖ / ‖∂L/∂Y‖, what weights and φ′ together multiply the gradient's norm by on its way down. The norms run
         over all units, so the factors of successive layers multiply to the factor of them all, and a W with

@@ -4,10 +4,11 @@ A chain is a network of layers with one unit each, ``y = φ(w φ(w … φ(w x)))
 
     ∂y/∂x = Π w φ′(z_k)        over the r layers
 
-so for weights of size one it is at most (max |φ′|)^r: 0.25^r for the sigmoid, below 10⁻⁶ from r = 10 on; 1 for tanh; 1
-or 0 for ReLU; 1 for leaky ReLU, or its slope to the power of the units that are inactive. The same bound holds for
-layers of any width whose W has the largest singular value 1, for each row: ‖(dY · φ′) Wᵀ‖ ≤ max |φ′| ‖W‖₂ ‖dY‖. Weights
-of another size multiply it: that is where networks part from the chain, for the worse and for the better.
+so for weights of size one it is at most ``(max |φ′|)^r``: 0.25^r for the sigmoid, below 10⁻⁶ from r = 10 on; 1 for
+tanh; 1 or 0 for ReLU; 1 for leaky ReLU, or its slope to the power of the units that are inactive. The same bound holds
+for layers of any width whose W has the largest singular value 1, for each row:
+``‖(dY · φ′) Wᵀ‖ ≤ max |φ′| ‖W‖₂ ‖dY‖``. Weights of another size multiply it: that is where networks part from the
+chain, for the worse and for the better.
 
 References
 ----------
@@ -42,7 +43,7 @@ class Chain:
     depth : int
         Layers, r.
     bound : float
-        (max |φ′|)^r, which |∂y/∂x| does not exceed where all weights have the size one.
+        ``(max |φ′|)^r``, which ``|∂y/∂x|`` does not exceed where all weights have the size one.
     derivatives : ndarray of float64, shape (rows,)
         ∂y/∂x for each x.
     """
@@ -54,7 +55,7 @@ class Chain:
 
     @property
     def largest(self) -> float:
-        """The largest |∂y/∂x|."""
+        """The largest ``|∂y/∂x|``."""
         return float(np.abs(self.derivatives).max())
 
     @property
@@ -64,7 +65,7 @@ class Chain:
 
 
 def bound(activation: Activation | None, depth: Integer, negative_slope: Real = 0.01) -> float:
-    """Return (max |φ′|)^depth, the most that ``depth`` layers with weights of size one leave of a gradient.
+    """Return ``(max |φ′|)^depth``, the most that ``depth`` layers with weights of size one leave of a gradient.
 
     Examples
     --------
@@ -86,7 +87,7 @@ def passed_on(diagnosis: Diagnosis) -> float:
 
 
 def own_bound(model: nn.Sequential) -> float:
-    """Return the most that a model's hidden layers can leave of a gradient, its own weights in it: Π max |φ′| ‖W‖₂.
+    """Return the most that a model's hidden layers can leave of a gradient, its own weights in it: ``Π max |φ′| ‖W‖₂``.
 
     ‖W‖₂ is the largest singular value of W.
     """

@@ -9,8 +9,8 @@ from fastact.nn import _checks
 class History(dict[str, list[float]]):
     """What `Sequential.fit` measured: each name ("loss", "accuracy", "val_loss", …) -> a list, one value an epoch.
 
-    "loss" and "accuracy" are means over the epoch's batches, each taken before the step on it; those with "val_" are
-    taken on the validation data after the epoch. `plot` draws them and `to_dataframe` makes a table of them.
+    "loss" and "accuracy" are means over the epoch's batches, each taken before the step on it; those with ``"val_"``
+    are taken on the validation data after the epoch. `plot` draws them and `to_dataframe` makes a table of them.
 
     Examples
     --------

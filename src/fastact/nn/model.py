@@ -314,7 +314,7 @@ class Sequential:
         Returns
         -------
         History
-            The loss (and the accuracy, for the cross-entropies) of each epoch; with "val_", on the validation data.
+            The loss (and the accuracy, for the cross-entropies) of each epoch; with ``"val_"``, on the validation data.
 
         Raises
         ------

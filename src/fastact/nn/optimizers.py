@@ -192,7 +192,7 @@ class SGD(Optimizer):
     nesterov : bool, optional
         Nesterov's momentum, which looks one step ahead; needs a momentum above 0.
     weight_decay : float, optional
-        At least 0. The gradient of weight_decay · |w|² / 2 is added to that of the loss, for every parameter.
+        At least 0. The gradient of ``weight_decay · |w|² / 2`` is added to that of the loss, for every parameter.
     clip_norm, clip_value : float, optional
         See `Optimizer`.
 
