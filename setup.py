@@ -39,7 +39,7 @@ class BuildKernels(build_ext):
             # these undo what a user's CFLAGS may hold: results are exact only without it
             # at the link too: CFLAGS stand there as well, and -ffast-math would link a start-up that flushes subnormals
             exact = ["-O3", "-fno-fast-math", "-fno-unsafe-math-optimizations"]
-            compile_flags = ["-std=gnu11", "-fvisibility=hidden", *exact, "-fno-finite-math-only", "-ffp-contract=off"]
+            compile_flags = ["-std=c11", "-fvisibility=hidden", *exact, "-fno-finite-math-only", "-ffp-contract=off"]
             link_flags, openmp = [*exact, "-lm"], (["-fopenmp"], ["-fopenmp"])
         if self.openmp_works(*openmp):
             compile_flags, link_flags = compile_flags + openmp[0], link_flags + openmp[1]

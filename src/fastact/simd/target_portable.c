@@ -1,6 +1,10 @@
 /* Every processor: "baseline" on x86-64, "portable" elsewhere. */
 #include "passes.h"
 
+#if defined(_MSC_VER)
+#define __attribute__(names) /* no other file here is for MSVC, which asks for no more inlining than it does by itself */
+#endif
+
 #if defined(__x86_64__)
 #define ISA baseline
 #else
