@@ -1,9 +1,9 @@
-/* Passes over arrays from standard input, at the instruction set that the one argument names; their results go to standard
- * output. tests/test_aarch64.py compiles this for a processor that is emulated, and writes and reads the files.
+/* Passes over arrays from standard input, at the instruction set that the one argument names; their results go to
+ * standard output. tests/test_aarch64.py compiles this for a processor that is emulated, and feeds it.
  *
- * A record is a `header` and the arrays in the machine's byte order: a; b, where the pass reads two; the slopes, where it
- * takes one: n of them if slope_step is 1, else one. Halves go the way of the ufuncs: where the level has no loop for
- * them they are computed in float32. */
+ * A record is a `header` and the arrays in the machine's byte order: a; b, where the pass reads two; the slopes, where
+ * it takes one: n of them if slope_step is 1, else one. Halves go the way of the ufuncs: where the level has no loop
+ * for them they are computed in float32. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +54,8 @@ static void run(const fastact_isa *isa, const header *h)
     const fastact_pass_info *info = &fastact_pass_table[pass];
     const size_t size = sizes[h->type];
     void *a = read_array(h->n, size), *b = info->arrays == 2 ? read_array(h->n, size) : NULL;
-    void *slope = info->slope ? read_array(h->slope_step ? h->n : 1, size) : NULL, *out = malloc((size_t)h->n * size + 1);
+    void *slope = info->slope ? read_array(h->slope_step ? h->n : 1, size) : NULL;
+    void *out = malloc((size_t)h->n * size + 1);
     if (out == NULL)
         fail("no memory");
     if (h->type == F32)

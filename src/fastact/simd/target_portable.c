@@ -2,7 +2,7 @@
 #include "passes.h"
 
 #if defined(_MSC_VER)
-#define __attribute__(names) /* no other file here is for MSVC, which asks for no more inlining than it does by itself */
+#define __attribute__(names) /* it inlines by itself; the other levels are not for MSVC */
 #endif
 
 #if defined(__x86_64__)
