@@ -13,6 +13,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 SIMD = Path("src/fastact/simd")
+TRACED = os.environ.get("FASTACT_COVERAGE") == "1"  # every line can be traced, which makes all slow: `nox -s coverage`
 HEADERS = sorted(map(str, [*SIMD.glob("*.inc"), *Path("src/fastact").rglob("*.h")]))
 
 OPENMP_PROGRAM = """
@@ -71,7 +72,7 @@ def extension(name, *c_sources):
         f"fastact.{name}",
         [f"src/fastact/{name.replace('.', '/')}.pyx", *c_sources],
         include_dirs=["src/fastact", np.get_include()],
-        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_22_API_VERSION")],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_22_API_VERSION")] + [("CYTHON_TRACE_NOGIL", "1")] * TRACED,
         depends=HEADERS,
     )
 
@@ -89,6 +90,7 @@ setup(
         compiler_directives={
             "boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False,
             "autotestdict": False,  # doctest finds the functions by itself, and would run their examples twice
+            "linetrace": TRACED,
         },
     ),
     cmdclass={"build_ext": BuildKernels},
