@@ -25,7 +25,7 @@ LARGEST = 3 * 2**20
 VERSIONS = ["3.10", "3.11", "3.12", "3.13"]
 OLD_NUMPY = ("3.12", "1.26.*")
 CORE = ["forward", "derivatives", "backward", "special_values", "buffers", "errors", "numpy_protocol", "exact",
-        "threads", "processes", "nn_training"]  # fmt: skip
+        "nn_training"]  # fmt: skip
 CORE_NEEDS = ["pytest", "hypothesis", "mpmath", "threadpoolctl", "ml_dtypes"]
 
 
