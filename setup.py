@@ -13,6 +13,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 SIMD = Path("src/fastact/simd")
+TRACED = os.environ.get("FASTACT_COVERAGE") == "1"  # every line can be traced, which makes all slow: `nox -s coverage`
 HEADERS = sorted(map(str, [*SIMD.glob("*.inc"), *Path("src/fastact").rglob("*.h")]))
 
 OPENMP_PROGRAM = """
@@ -39,7 +40,7 @@ class BuildKernels(build_ext):
             # these undo what a user's CFLAGS may hold: results are exact only without it
             # at the link too: CFLAGS stand there as well, and -ffast-math would link a start-up that flushes subnormals
             exact = ["-O3", "-fno-fast-math", "-fno-unsafe-math-optimizations"]
-            compile_flags = ["-std=gnu11", "-fvisibility=hidden", *exact, "-fno-finite-math-only", "-ffp-contract=off"]
+            compile_flags = ["-std=c11", "-fvisibility=hidden", *exact, "-fno-finite-math-only", "-ffp-contract=off"]
             link_flags, openmp = [*exact, "-lm"], (["-fopenmp"], ["-fopenmp"])
         if self.openmp_works(*openmp):
             compile_flags, link_flags = compile_flags + openmp[0], link_flags + openmp[1]
@@ -71,7 +72,7 @@ def extension(name, *c_sources):
         f"fastact.{name}",
         [f"src/fastact/{name.replace('.', '/')}.pyx", *c_sources],
         include_dirs=["src/fastact", np.get_include()],
-        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_22_API_VERSION")],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_22_API_VERSION")] + [("CYTHON_TRACE_NOGIL", "1")] * TRACED,
         depends=HEADERS,
     )
 
@@ -89,6 +90,7 @@ setup(
         compiler_directives={
             "boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False,
             "autotestdict": False,  # doctest finds the functions by itself, and would run their examples twice
+            "linetrace": TRACED,
         },
     ),
     cmdclass={"build_ext": BuildKernels},

@@ -51,7 +51,10 @@ static unsigned byte(void)
     return (unsigned)(source.state >> 56);
 }
 
-static unsigned below(unsigned n) { return (byte() | byte() << 8) % n; }
+static unsigned below(unsigned n)
+{
+    return (byte() | byte() << 8) % n;
+}
 
 static uint64_t word(size_t bytes)
 {

@@ -23,6 +23,8 @@ cdef extern from "simd/passes.h" nogil:
         FASTACT_exact_sigmoid_derivative
         FASTACT_exact_tanh
         FASTACT_exact_tanh_derivative
+
+    enum:  # of its own, so that it is an int
         FASTACT_N_PASSES
 
     ctypedef struct fastact_pass_info:

@@ -3,7 +3,7 @@
 
 #define PASS_INFO_ROW(name, arrays, slope) {#name, arrays, slope},
 const fastact_pass_info fastact_pass_table[FASTACT_N_PASSES] = {FASTACT_PASSES(PASS_INFO_ROW)
-                                                                   FASTACT_EXACT_PASSES(PASS_INFO_ROW)};
+                                                                    FASTACT_EXACT_PASSES(PASS_INFO_ROW)};
 
 #if defined(__x86_64__)
 

@@ -1,6 +1,10 @@
 /* Every processor: "baseline" on x86-64, "portable" elsewhere. */
 #include "passes.h"
 
+#if defined(_MSC_VER)
+#define __attribute__(names) /* it inlines by itself; the other levels are not for MSVC */
+#endif
+
 #if defined(__x86_64__)
 #define ISA baseline
 #else
