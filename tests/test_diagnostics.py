@@ -755,3 +755,205 @@ def test_wrong_targets_for_a_classifier(library, y, wrong, loss, words):
         model.fit(X, y)
     with pytest.raises(ValueError, match=words):
         diagnose(model, X, wrong, loss=loss)
+
+
+# losses of networks that end in their own sigmoid or softmax
+
+
+SIGMOID_ENDS = {
+    "module": lambda torch, Z: torch.nn.Sigmoid()(Z),
+    "vector": lambda torch, Z: torch.sigmoid(Z).squeeze(-1),
+    "in place": lambda torch, Z: Z.sigmoid_(),
+    "clamped": lambda torch, Z: torch.special.expit(Z).clamp(1e-7, 1 - 1e-7).reshape(-1),
+}
+
+
+def ending(torch, end, outputs):
+    """A module of two layers with weights large enough for outputs that are sure, and ends as ``end`` says."""
+
+    class Network(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = torch.nn.Linear(5, 8), torch.nn.Linear(8, outputs)
+
+        def forward(self, X):
+            return end(torch, self.last(torch.tanh(self.first(X))))
+
+    torch.manual_seed(0)
+    model = Network().double()
+    with torch.no_grad():
+        model.last.weight.mul_(20.0)
+    return model
+
+
+@pytest.mark.parametrize("loss", [None, "binary_cross_entropy", "module", "by hand"])
+@pytest.mark.parametrize("end", SIGMOID_ENDS)
+def test_torch_sigmoid_at_the_end_belongs_to_the_cross_entropy(torch, end, loss):
+    model = ending(torch, SIGMOID_ENDS[end], 1)
+    X = np.random.default_rng(0).standard_normal((60, 5))
+    y = torch.arange(60).double() % 2
+    probabilities = torch.sigmoid(model.last(torch.tanh(model.first(torch.tensor(X))))).squeeze(1)
+    by_hand = -(y * torch.log(probabilities) + (1 - y) * torch.log(1 - probabilities)).mean()
+    of_weights = torch.autograd.grad(by_hand, [model.first.weight, model.last.weight])
+    by_hand, probabilities = by_hand.detach(), probabilities.detach()
+    losses = {
+        "module": lambda p, y: torch.nn.BCELoss()(p.reshape(-1), y),
+        "by hand": lambda p, y: -(y * torch.log(p.reshape(-1)) + (1 - y) * torch.log(1 - p.reshape(-1))).mean(),
+    }
+    for batch_size in (60, 16):
+        diagnosis = diagnose(model, X, y, loss=losses.get(loss, loss), batch_size=batch_size)
+        assert diagnosis.loss == pytest.approx(float(by_hand), rel=1e-6)
+        assert [layer.activation for layer in diagnosis.layers] == ["tanh", None]
+        assert [layer.weight_gradient_norm for layer in diagnosis.layers] == pytest.approx(
+            [float(gradient.norm()) for gradient in of_weights], rel=1e-5
+        )
+        of_logits = (probabilities - y) / 60  # and not that of the probabilities, which is 1 / p (1 - p) times as large
+        assert diagnosis.layers[-1].activation_gradient_norm == pytest.approx(float(of_logits.norm()), rel=1e-5)
+    assert not {"logits", "vanishing"} & set(kinds(diagnosis))
+    if loss in (None, "binary_cross_entropy"):
+        assert diagnosis.loss_name == "binary_cross_entropy"
+
+
+def test_torch_softmax_at_the_end_belongs_to_the_cross_entropy(torch):
+    model = ending(torch, lambda torch, Z: torch.nn.functional.softmax(Z, dim=-1), 3)
+    X, y = torch.tensor(np.random.default_rng(0).standard_normal((60, 5))), torch.arange(60) % 3
+    by_hand = torch.nn.functional.nll_loss(torch.log(model(X)), y)
+    (of_weights,) = torch.autograd.grad(by_hand, [model.first.weight])
+    one_hot = torch.nn.functional.one_hot(y).double()
+    for targets, loss in ((y, None), (one_hot, None), (y, "softmax_cross_entropy")):
+        diagnosis = diagnose(model, X, targets, loss=loss)
+        assert diagnosis.loss == pytest.approx(float(by_hand.detach()), rel=1e-9)
+        assert diagnosis.layers[0].weight_gradient_norm == pytest.approx(float(of_weights.norm()), rel=1e-9)
+        assert diagnosis.loss_name == "softmax_cross_entropy" and "logits" not in kinds(diagnosis)
+    assert diagnose(model, X, one_hot, loss="mse").loss_name == "mse"
+
+
+@pytest.mark.parametrize(("end", "outputs", "loss", "words"), [
+    ("sigmoid", 3, None, "loss must be 'binary_cross_entropy', 'mse' or a function for a model that ends in a sigmoid"),
+    ("sigmoid", 3, "softmax_cross_entropy", "its outputs are no logits for 'softmax_cross_entropy'"),
+    ("softmax", 3, "binary_cross_entropy", "loss must be 'softmax_cross_entropy', 'mse' or a function .* in a softmax"),
+    ("softmax over the rows", 3, None, "loss must be 'mse' or a function for a model that ends in a softmax"),
+])  # fmt: skip
+def test_torch_losses_that_the_end_contradicts(torch, end, outputs, loss, words):
+    ends = {"sigmoid": lambda torch, Z: torch.sigmoid(Z), "softmax": lambda torch, Z: Z.softmax(1),
+            "softmax over the rows": lambda torch, Z: Z.softmax(0)}  # fmt: skip
+    with pytest.raises(ValueError, match=words):
+        diagnose(ending(torch, ends[end], outputs), np.ones((6, 5)), [0, 1, 2, 0, 1, 2], loss=loss)
+
+
+def least_cross_entropy(low, high, outputs, binary):
+    """The least loss of the rows that are worst off, of outputs from low to high."""
+    if binary:
+        logits = np.linspace(low, high, 101)
+        return max(np.log1p(np.exp(-logits)).min(), np.log1p(np.exp(logits)).min())
+    logits = np.full(outputs, low) + (high - low) * np.eye(outputs)[0]
+    return -np.log(np.exp(logits[0]) / np.exp(logits).sum())
+
+
+@pytest.mark.parametrize(("end", "low"), [("sigmoid", 0), ("softmax", 0), ("tanh", -1)])
+@pytest.mark.parametrize("loss", ["CrossEntropyLoss", "BCEWithLogitsLoss"])
+def test_torch_functions_that_take_probabilities_for_logits(torch, loss, end, low):
+    ends = {"sigmoid": torch.sigmoid, "softmax": lambda Z: Z.softmax(1), "tanh": torch.tanh}
+    binary = loss == "BCEWithLogitsLoss"
+    model = ending(torch, lambda torch, Z: ends[end](Z), 4)
+    y = np.arange(60) % 4
+    diagnosis = diagnose(model, np.random.default_rng(0).standard_normal((60, 5)),
+                         np.eye(4)[y] if binary else y, loss=getattr(torch.nn, loss)())  # fmt: skip
+    (finding,) = [finding for finding in diagnosis.findings if finding.kind == "logits"]
+    assert finding.value == pytest.approx(least_cross_entropy(low, 1, 4, binary))
+    assert f"the network ends in a {end}" in finding.text and f"fall below {finding.value:.2g}" in finding.text
+    assert diagnosis.loss >= finding.value * (0.5 if binary else 1.0)
+
+
+@pytest.mark.parametrize("loss", ["binary_cross_entropy", "softmax_cross_entropy"])
+def test_finding_of_a_last_activation_that_bounds_the_logits(loss):
+    """`fit` has losses of logits only, so that a sigmoid before them is always a fault."""
+    binary = loss == "binary_cross_entropy"
+    model = nn.Sequential([nn.Dense(32, 8, "tanh"), nn.Dense(8, 1 if binary else 2, "sigmoid")], seed=0)
+    wanted = pytest.approx(least_cross_entropy(0, 1, 2, binary))
+    assert [(f.kind, f.value) for f in diagnose(model, DATA, LABELS).findings] == [("logits", wanted)]
+    monitor = Monitor()
+    model.fit(DATA, LABELS, loss=loss, optimizer="adam", callbacks=[monitor])
+    assert ("logits", wanted) in [(f.kind, f.value) for f in monitor.diagnosis().findings]
+    assert kinds(diagnose(model, DATA, LABELS[:, np.newaxis] * np.ones(model.out_features), loss="mse")) == ["healthy"]
+
+
+# gradients that float32 cannot hold, branches, and texts
+
+
+def test_a_gradient_that_underflows_is_no_layer_s_fault():
+    diagnosis = diagnose(deep("sigmoid", depth=120, width=16), DATA[:, :16], LABELS)
+    (finding,) = diagnosis.findings
+    norms = [layer.activation_gradient_norm for layer in diagnosis.layers]
+    lost = sum(norm == 0.0 for norm in norms)
+    assert 30 < lost < 90 and finding.value == 0.0 and diagnosis.dtype == "float32"
+    assert f"From layers[{lost - 1}] down it is 0: it underflows, below 1.4e-45, float32's smallest" in finding.text
+    assert "It is no single layer: " in finding.text and "sigmoid's derivative is 0.2" in finding.text
+    assert "layers[" not in finding.text.partition("It is no single layer")[2]
+    factor = float(finding.text.partition("on a factor of ")[2].split()[0])
+    wanted = (norms[90] / norms[120]) ** (1 / 30)
+    assert factor == pytest.approx(wanted, rel=0.05)
+    exact = diagnose(deep("sigmoid", depth=120, width=16).astype(np.float64), DATA[:, :16], LABELS)
+    assert exact.layers[0].activation_gradient_norm > 0.0 and "underflows" not in exact.findings[0].text
+
+
+def test_dead_units_far_below_are_no_underflow():
+    model = deep("relu", depth=3)
+    model.layers[0].b = np.full(32, -100.0)
+    assert "underflow" not in " ".join(finding.text for finding in diagnose(model, DATA, LABELS).findings)
+
+
+def test_torch_underflow(torch):
+    torch.manual_seed(0)
+    layers = [part for _ in range(120) for part in (torch.nn.Linear(16, 16), torch.nn.Sigmoid())]
+    text = str(diagnose(torch.nn.Sequential(*layers, torch.nn.Linear(16, 2)), DATA[:, :16], LABELS).findings[0].text)
+    assert "underflows, below 1.4e-45, float32's smallest number" in text and "It is no single layer" in text
+
+
+def test_finding_of_a_gradient_that_saturated_layers_stop():
+    model = deep("tanh", depth=6)
+    for layer in model.layers[:-1]:
+        layer.W = layer.W * 0.2
+        layer.b = np.full(32, 4.0)
+    (finding,) = [finding for finding in diagnose(model, DATA, LABELS).findings if finding.kind == "vanishing"]
+    assert "100% of its units' values are saturated. Smaller weights" in finding.text and "('" not in finding.text
+
+
+def test_torch_branches_of_one_input_have_gradients_of_their_own(torch):
+    """‖∂L/∂X‖ is that of the use, not of the sum over all uses; in place, by keyword and in a matrix product too."""
+    class Branches(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.a, self.b = (torch.nn.Linear(4, 4, dtype=torch.float64) for _ in range(3))
+            self.c = torch.nn.Parameter(torch.randn(4, 4, dtype=torch.float64))
+
+        def forward(self, x, split=False):
+            h = torch.relu_(self.first(x))
+            uses = [h.clone() for _ in range(3)] if split else [h, h, h]
+            self.uses = uses
+            with_a = torch.nn.functional.linear(weight=self.a.weight, bias=self.a.bias, input=uses[0])
+            return torch.tanh(with_a) + 3.0 * torch.tanh_(self.b(uses[1])) + uses[2] @ self.c
+
+    torch.manual_seed(0)
+    model = Branches()
+    X, T = torch.randn(50, 4, dtype=torch.float64), torch.randn(50, 4, dtype=torch.float64)
+    layers = diagnose(model, X, T).layers
+    loss = ((model(X, split=True) - T) ** 2).mean()
+    wanted = [float(gradient.norm()) for gradient in torch.autograd.grad(loss, model.uses)]
+    found = [layer.gradient_factor * layer.activation_gradient_norm for layer in layers[1:]]
+    assert found == pytest.approx(wanted, rel=1e-12)
+    assert len({round(value, 6) for value in found}) == 3
+
+
+def test_two_monitors_count_dead_units_each_for_itself():
+    """And when the training is over, nobody counts."""
+    model = nn.Sequential([nn.Dense(4, 4, "relu"), nn.Dense(4, 1)], seed=0)
+    model.layers[0].W = np.eye(4)
+    X = -np.ones((44, 4), dtype=np.float32)
+    X[5, 0] = X[41, 1] = 1.0
+    monitors = [Monitor(every=100), Monitor(every=3), Monitor(every=1)]
+    model.fit(X, np.zeros(44), loss="mse", optimizer=nn.SGD(1e-9), batch_size=4, epochs=2, shuffle=False,
+              callbacks=monitors)  # fmt: skip
+    assert [[layers[0].dead for layers in monitor.history] for monitor in monitors] == [[0.5, 0.5]] * 3
+    assert [monitor.diagnosis().rows for monitor in monitors] == [44] * 3
+    assert model.layers[0]._active_units == []

@@ -134,6 +134,8 @@ def test_command_without_scikit_learn(tmp_path):
     (["--depth", "0"], "argument --depth: must be between 1 and 1000, got 0"),
     (["--data", "wine"], "argument --data: invalid choice: 'wine'"),
     (["--dying-relu", "--epochs", "0"], "--dying-relu needs --epochs of at least 1"),
+    (["--dying-relu", "--activation", "relu"], "--dying-relu takes no --activation: it compares ReLU with leaky ones"),
+    (["--dying-relu", "--init", "he"], "--dying-relu takes no --init"),
 ])  # fmt: skip
 def test_bad_input_is_one_line_and_status_2(arguments, words):
     result = run(*arguments)
@@ -150,6 +152,10 @@ def test_dying_relu():
     assert all(row[1] == "100.0" and float(row[3]) < 100.0 for row in rows[1:])
     assert all(float(row[5]) <= float(rows[0][7]) for row in rows)
     assert "0% of a ReLU's units come back" in result.stdout and "from a usual start" in result.stdout
+    fewest = min(rows[1:], key=lambda row: float(row[7]))
+    said = re.search(r"rate too high, (\d+)% .* fewest are with slope (\S+): (\d+)%", " ".join(result.stdout.split()))
+    assert said and float(said[2]) == float(fewest[0])
+    assert abs(float(said[1]) - float(rows[0][7])) <= 0.5 and abs(float(said[3]) - float(fewest[7])) <= 0.5
 
 
 def test_a_hundred_layers(capsys):

@@ -548,3 +548,18 @@ def test_slopes_and_active_units(activation, slope, dtype):
         assert list(seen) == [True, True, True, False, True, False]  # nothing is forgotten
         with pytest.raises(ValueError, match="seen must be a plain boolean array of 6 elements"):
             layer.mark_active(np.zeros(5, dtype=bool))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("units", [1, 63, 64, 65, 200])
+def test_active_units_of_wide_layers(units, dtype):
+    """NaN is not above 0, and neither are -0.0 and what is below 0; the smallest number is."""
+    rng = np.random.default_rng(units)
+    Y = np.where(rng.random((7, units)) < 0.1, rng.standard_normal((7, units)), 0.0).astype(dtype)
+    Y[rng.integers(7, size=units), np.arange(units)] = rng.choice(
+        np.array([np.nan, -0.0, -np.inf, np.inf, np.finfo(dtype).smallest_subnormal, 0.0], dtype=dtype), units
+    )
+    seen = rng.random(units) < 0.1
+    wanted = seen | (Y > 0).any(axis=0)
+    nn._fused.mark_active(Y, seen)
+    assert np.array_equal(seen, wanted)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -177,6 +178,24 @@ def test_a_seed_gives_the_same_report_and_replaces_the_earlier(table, tmp_path, 
     assert found[0] == found[1] != found[2]
     assert list(found[0]["activations"]) == ["relu", "tanh"]
     assert {path.name for path in tmp_path.iterdir()} == {"table.csv", "a", "b"}
+
+
+def test_a_dropped_column_may_have_a_comma_in_its_name(tmp_path, no_plots, capsys):
+    """In quotes; and the command that the report shows drops the same columns."""
+    rows = "".join(f"{i},no number,{i * i},{i},{'ab'[i % 2]}\n" for i in range(30))
+    (tmp_path / "table.csv").write_text('x,"height, cm",z,,y\n' + rows)
+    arguments = ["report", "--data", str(tmp_path / "table.csv"), "--target", "y", "--activations", "relu", *SMALL]
+    assert main([*arguments, "--out", str(tmp_path / "a"), "--drop", '"height, cm",z,']) == 0
+    first = without_place(tmp_path / "a")
+    assert first["data"]["features"] == ["x"]
+    command = json.loads((tmp_path / "a" / "report.json").read_text(encoding="utf-8"))["command"]
+    again = shlex.split(command)[3:]
+    again[again.index("--out") + 1] = str(tmp_path / "b")
+    assert main(again) == 0 and without_place(tmp_path / "b") == first
+    assert main([*arguments, "--out", str(tmp_path / "a"), "--drop", ""]) == 2  # the column without a name alone
+    capsys.readouterr()
+    assert main([*arguments, "--out", str(tmp_path / "a"), "--drop", "height, cm"]) == 2
+    assert "has no column 'height'" in (error := capsys.readouterr().err) and "wants quotes around" in error
 
 
 def test_a_regression_from_an_npz_file_that_diverges(tmp_path):

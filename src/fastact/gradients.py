@@ -17,6 +17,7 @@ from fastact.nn.progress import Progress
 CHAINS = 25  # of random weights, of which the median is told
 BATCH_SIZE = 64
 SEEDS = 5  # of the experiments with dying ReLUs
+DYING_DEPTH = 5  # of their network that starts as usual, at most
 
 # name on the command line -> initialiser of a network, and of a chain (None: every weight is 1)
 INITIALIZERS = {
@@ -54,7 +55,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--dying-relu",
         action="store_true",
-        help=f"instead: kill the units of a ReLU, see which come back, and try slopes ({SEEDS} seeds from --seed on)",
+        help=f"instead: kill the units of a ReLU, see which come back, and try slopes ({SEEDS} seeds from --seed on, a "
+        f"network of at most {DYING_DEPTH} layers for the usual start); goes without --activation and --init",
     )
     parser.add_argument("--seed", type=integer(0), default=0, metavar="N", help="seed of weights and batches (0)")
 
@@ -220,13 +222,17 @@ def _run_dying_relu(arguments, data):
     """Kill units and let them come back, with a ReLU and with leaky ones, and print what became of them."""
     if not arguments.epochs:
         raise UsageError("--dying-relu needs --epochs of at least 1")
+    for option, known in (("activation", ACTIVATIONS), ("init", INITIALIZERS)):
+        if len(getattr(arguments, option)) < len(known):
+            raise UsageError(f"--dying-relu takes no --{option}: it compares ReLU with leaky ones, from He's weights")
+    depth = min(arguments.depth, DYING_DEPTH)
     seeds = range(arguments.seed, arguments.seed + SEEDS)
     settings = {"width": arguments.width, "epochs": arguments.epochs}
     results, by_rate = [], []
     with np.errstate(all="ignore"), one_thread(), Progress(2 * len(experiments.SLOPES), "dying ReLU") as bar:
         for slope in experiments.SLOPES:
             bar.note(f"slope {slope:g}")
-            results += experiments.sweep_slopes(data, [slope], seeds, depth=min(arguments.depth, 5), **settings)
+            results += experiments.sweep_slopes(data, [slope], seeds, depth=depth, **settings)
             bar.update()
             X, _, y, _ = data
             by_rate.append([experiments.dying_relu(X, y, "high_rate", slope, seed=s, **settings) for s in seeds])
@@ -237,11 +243,13 @@ def _run_dying_relu(arguments, data):
         f"Means of seeds {seeds[0]} to {seeds[-1]}.\n\n"
         "         negative weights             rate too high                start as usual,\n"
         "  slope  dead before -> after  right  dead before -> after  right  "
-        f"{min(arguments.depth, 5)} layers: test right\n{'-' * 87}"
+        f"{depth} layers: test right\n{'-' * 87}"
     )
-    for result, recoveries in zip(results, by_rate, strict=True):
+    by_weights, by_rate = [_means(result.recoveries) for result in results], [_means(killed) for killed in by_rate]
+    for result, *killed in zip(results, by_weights, by_rate, strict=True):
+        cells = "  ".join(f"{before:>11.1%} -> {after:>6.1%} {right:>6.1%}" for before, after, right in killed)
         test = f"{result.accuracy:.1%} +- {result.spread:.1%}"
-        print(f"{result.negative_slope:>7g}  {_dead(result.recoveries)}  {_dead(recoveries)}  {test:>22}")
+        print(f"{result.negative_slope:>7g}  {cells}  {test:>22}")
     best = experiments.best_slopes(results)
     relu, leaky = results[0], max(results[1:], key=lambda result: result.recovered)
     names = ", ".join(f"{slope:g}" for slope in best)
@@ -251,17 +259,24 @@ def _run_dying_relu(arguments, data):
         else f"from a usual start {len(best)} of {len(experiments.SLOPES)} slopes cannot be told apart by {SEEDS} "
         f"seeds: {names}"
     )
+    (_, dead, right), *_ = by_rate
+    fewest = min(range(1, len(by_rate)), key=lambda place: by_rate[place][1])
     print(
         f"{'-' * 87}\n"
         "dead: hidden units that are off for every training row. right: training rows with the right label.\n\n"
         f"* killed by negative weights, {relu.recovered:.0%} of a ReLU's units come back, and it gets "
         f"{relu.recovered_accuracy:.1%} right;\n  most come back with slope {leaky.negative_slope:g}: "
-        f"{leaky.recovered:.0%}, and {leaky.recovered_accuracy:.1%} right\n* {served}"
+        f"{leaky.recovered:.0%}, and {leaky.recovered_accuracy:.1%} right\n"
+        f"* killed by a rate too high, {dead:.0%} of a ReLU's units are dead in the end, and it gets {right:.1%} "
+        f"right;\n  fewest are with slope {experiments.SLOPES[fewest]:g}: {by_rate[fewest][1]:.0%}, and "
+        f"{by_rate[fewest][2]:.1%} right\n* {served}"
     )
 
 
-def _dead(recoveries):
-    """Return the mean shares of dead units before and after training, and of rows that are right, as three cells."""
-    before, after = (statistics.fmean(recovery.dead[when] for recovery in recoveries) for when in (1, 2))
-    right = statistics.fmean(recovery.accuracy for recovery in recoveries)
-    return f"{before:>11.1%} -> {after:>6.1%} {right:>6.1%}"
+def _means(recoveries):
+    """Return the mean shares of dead units before and after training, and of rows that are right."""
+    return (
+        statistics.fmean(recovery.dead[1] for recovery in recoveries),
+        statistics.fmean(recovery.dead[2] for recovery in recoveries),
+        statistics.fmean(recovery.accuracy for recovery in recoveries),
+    )

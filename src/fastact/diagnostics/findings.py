@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import fastact
 
 if TYPE_CHECKING:
@@ -39,6 +41,16 @@ INSTEAD = {
 }
 
 
+# Activation at a network's end -> least and largest output
+BOUNDS = {"sigmoid": (0, 1), "softmax": (0, 1), "tanh": (-1, 1)}
+
+# Type -> its smallest normal number, below which gradients lose digits, and its smallest one, below which they are 0
+SMALLEST = {
+    name: (float(np.finfo(name).smallest_normal), float(np.finfo(name).smallest_subnormal))
+    for name in ("float16", "float32", "float64")
+} | {"bfloat16": (2.0**-126, 2.0**-133)}
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that the numbers say.
@@ -48,7 +60,8 @@ class Finding:
     layer : int or None
         The layer that it is about, the worst of them where there are several; None for the whole network.
     kind : str
-        "vanishing", "exploding", "saturated", "dead", "small_update", "large_update", "not_finite" or "healthy".
+        "vanishing", "exploding", "saturated", "dead", "small_update", "large_update", "logits", "not_finite" or
+        "healthy".
     text : str
         A sentence or two: what is the case, the number, why, and what would help.
     value : float
@@ -67,9 +80,34 @@ class Finding:
 
 def find(diagnosis: fastact.diagnostics.Diagnosis) -> list[Finding]:
     """Return what the numbers say, the gravest first; a single finding "healthy" where that is nothing."""
-    rules = (_not_finite, _dead, _vanishing, _exploding, _saturated, _small_update, _large_update)
+    rules = (_not_finite, _dead, _vanishing, _exploding, _logits, _saturated, _small_update, _large_update)
     findings = [finding for rule in rules if (finding := rule(diagnosis)) is not None]
     return findings or [_healthy(diagnosis)]
+
+
+def of_loss(activation: str | None, loss_name: str | None, outputs: int) -> Finding | None:
+    """Return what is wrong with a loss, which takes logits, behind a last activation; None where nothing is."""
+    least, largest = BOUNDS.get(activation or "", (-math.inf, math.inf))
+    if loss_name == "softmax_cross_entropy" and least > -math.inf:
+        applied, rows = "softmax", "a row"
+        floor = math.log1p((outputs - 1) * math.exp(least - largest))
+    elif loss_name == "binary_cross_entropy" and least > -math.inf:
+        applied, rows = "sigmoid", "a target of 0"
+        floor = math.log1p(math.exp(least))
+    else:
+        return None
+    return Finding(
+        None,
+        "logits",
+        f"The loss takes outputs for logits and applies a {applied}, but the network ends in a {activation}. As the"
+        f" outputs lie between {least} and {largest}, the loss of {rows} cannot fall below {floor:.2g}. Leave the "
+        f"network's {activation} out: its last layer should have no activation.",
+        floor,
+    )
+
+
+def _logits(diagnosis):
+    return diagnosis.loss_finding
 
 
 def _reach(diagnosis: fastact.diagnostics.Diagnosis) -> list[tuple[fastact.diagnostics.LayerMeasures, float]]:
@@ -135,12 +173,22 @@ def _vanishing(diagnosis):
     starved = [layer for layer, _ in bad]
     passing = _passing(diagnosis, worst)
     product = math.prod(layer.gradient_factor for layer in passing)
-    why = _cause(passing) if product < max(VANISHED, 2.0 * share) else _not_the_layers(passing, product)
+    normal, smallest = SMALLEST.get(diagnosis.dtype, (0.0, 0.0))
+    exact = [layer for layer in passing if layer.activation_gradient_norm > 1000.0 * normal]
+    left = f"Of the gradient at {reach[-1][0].name}, {share:.1e} is left at {worst.name}."
+    if share == 0.0 and passing[0].activation_gradient_norm < normal:
+        gone = max((layer for layer, share in bad if share == 0.0), key=lambda layer: layer.index)
+        least = f"{smallest:.1e}, {diagnosis.dtype}'s smallest number"
+        left = f"From {gone.name} down it is 0: it underflows, below {least}."
+        why = _cause_in_all(exact)
+    elif product < max(VANISHED, 2.0 * share):
+        why = _cause(exact or passing)
+    else:
+        why = _not_the_layers(passing, product)
     return Finding(
         worst.index,
         "vanishing",
-        f"The gradient vanishes: {_names(starved)} starve{'s' * (len(starved) == 1)}. Of the gradient at "
-        f"{reach[-1][0].name}, {share:.1e} is left at {worst.name}. {why}",
+        f"The gradient vanishes: {_names(starved)} starve{'s' * (len(starved) == 1)}. {left} {why}",
         share,
     )
 
@@ -171,28 +219,42 @@ def _cause(layers):
     """Return why the gradient shrinks in these layers, and what would help."""
     layers = [layer for layer in layers if layer.gradient_factor < 1.0] or layers
     least = min(layers, key=lambda layer: layer.gradient_factor)
-    factors = f"{least.name} passes on a factor of {least.gradient_factor:.2g}"
-    if least.dead == 1.0 and least.activation == "relu":
-        return f"{factors}, because all its units are dead. It needs its units back: {INSTEAD['relu']} would help."
-    if least.saturated >= SATURATED:
+    return f"{least.name} passes on a factor of {least.gradient_factor:.2g}{_reason(least)}"
+
+
+def _cause_in_all(layers):
+    """Return why the gradient shrinks to nothing in many layers, none of which is to blame alone; "" where unknown."""
+    layers = sorted((layer for layer in layers if layer.gradient_factor > 0.0), key=lambda layer: layer.gradient_factor)
+    if not layers:
+        return ""
+    mean = math.exp(sum(math.log(layer.gradient_factor) for layer in layers) / len(layers))
+    middle = layers[len(layers) // 2]
+    return f"It is no single layer: the {len(layers)} above pass on a factor of {mean:.2g} each{_reason(middle)}"
+
+
+def _reason(layer):
+    """Return why a layer passes on so little, and what would help, to follow its factor."""
+    if layer.dead == 1.0 and layer.activation == "relu":
+        return f", because all its units are dead. It needs its units back: {INSTEAD['relu']} would help."
+    if layer.saturated >= SATURATED:
         return (
-            f"{factors}: {least.saturated:.0%} of its units' values are saturated. "
+            f": {layer.saturated:.0%} of its units' values are saturated. "
             "Smaller weights (init='glorot_uniform', weight decay), inputs of mean 0 and variance 1, or "
-            f"{INSTEAD[least.activation]} would help.",
+            f"{INSTEAD[layer.activation]} would help."
         )
-    if least.derivative_mean < 0.5 and least.activation in INSTEAD:
+    if layer.derivative_mean < 0.5 and layer.activation in INSTEAD:
         return (
-            f"{factors}: {least.activation}'s derivative is {least.derivative_mean:.2g} there in the mean, and the "
+            f": {layer.activation}'s derivative is {layer.derivative_mean:.2g} there in the mean, and the "
             "weights do not make up for it. init='unit_gain' (weights that do) or "
-            f"{INSTEAD[least.activation]} would help."
+            f"{INSTEAD[layer.activation]} would help."
         )
     derivative = (
-        f" for {least.activation}"
-        if math.isnan(least.derivative_mean)
-        else f", for the derivative is {least.derivative_mean:.2g} in the mean"
+        f" for {layer.activation}"
+        if math.isnan(layer.derivative_mean)
+        else f", for the derivative is {layer.derivative_mean:.2g} in the mean"
     )
     return (
-        f"{factors}: the weights are too small{derivative}. Larger initial weights would help: init='unit_gain', or "
+        f": the weights are too small{derivative}. Larger initial weights would help: init='unit_gain', or "
         "'he_uniform' for relu and 'glorot_uniform' for tanh."
     )
 

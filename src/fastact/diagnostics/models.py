@@ -46,6 +46,11 @@ def diagnose(
         last training where the model knows it (for scikit-learn its own, without the penalty), else cross-entropy
         for integer labels and "mse" for the rest. For PyTorch also a function ``(outputs, targets) -> tensor``, the
         mean over the rows.
+
+        A PyTorch module may end in the sigmoid or softmax of its cross-entropy: it then is taken for a part of the
+        loss, as in scikit-learn's perceptrons, and the last layer is measured before it. With a sigmoid the default is
+        "binary_cross_entropy" for targets of 0 and 1 of any type. A loss that takes for logits what a sigmoid, softmax
+        or tanh has bounded is a finding of kind "logits", or, by the names above and PyTorch, a ValueError.
     batch_size : int, optional
         Rows that go through the network at a time. The measures are of all rows, whatever it is.
     saturation_threshold : float in (0, 1), optional

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastact import nn
+from fastact.diagnostics.findings import of_loss
 from fastact.diagnostics.measures import Diagnosis, LayerMeasures, LayerTotals, columns, square_sum
 from fastact.nn import _checks
 from fastact.nn._types import Floats, Integer, Real
+from fastact.nn.layers import ActiveUnits
 
 KEPT_SLOPES = 2**11  # values of φ′ of a batch that are kept for a layer's quartiles
 
@@ -20,7 +22,8 @@ class Monitor(nn.Callback):
     """Measure every layer in training: gradients, φ′, saturated and dead units, sizes of the steps.
 
     The first batch of an epoch is measured, and after it one in ``every``: the step itself, with nothing computed
-    twice. On the other batches only units of ReLUs are looked at that have not been active in this epoch yet.
+    twice. On the other batches only layers of ReLUs are looked at whose units have not all been active in this epoch
+    yet.
 
     Parameters
     ----------
@@ -57,26 +60,26 @@ class Monitor(nn.Callback):
     ['healthy']
     """
 
-    def __init__(self, every: Integer = 256, saturation_threshold: Real = 0.05) -> None:
+    def __init__(self, every: Integer = 512, saturation_threshold: Real = 0.05) -> None:
         self.every = _checks.integer("every", every)
         self.saturation_threshold = _checks.number(
             "saturation_threshold", saturation_threshold, below=1.0, positive=True
         )
         self.history: list[list[LayerMeasures]] = []
-        self._last: tuple[int, float, str | None] = (0, math.nan, None)
+        self._last: tuple[Any, ...] = ()  # of the last epoch, what a Diagnosis takes after its layers
+        self._inactive: dict[nn.Dense, ActiveUnits] = {}  # layers with units that have not been active in this epoch
 
     def on_fit_begin(self, model: nn.Sequential) -> None:
         self.history = []
         self._weights = [np.empty_like(layer.W) for layer in model.layers]
         self._places = {layer: index for index, layer in enumerate(model.layers)}
-        self._top = model.layers[-1]
         self._start_epoch(model)
 
     def _start_epoch(self, model):
         self._totals: list[LayerTotals] = []
         self._weight_squares = [0.0] * len(model.layers)
         self._update_ratios = [math.nan] * len(model.layers)
-        self._unseen: dict[nn.Dense, NDArray[np.bool_]] = {}  # layers with units that have not been active yet
+        self._look_for_active({})
         self._batches = self._rows = 0
         self._squares: list[float] = []  # of the batch that is being measured
 
@@ -84,17 +87,20 @@ class Monitor(nn.Callback):
         if self._squares:
             self._finish_batch(model)
         if (batch - 1) % self.every:
-            return self._see_inactive if self._unseen else None
+            if self._inactive and not batch & (batch - 1):  # a power of two: often at first, when units come in
+                self._look_for_active(self._inactive)
+            return None
         for weights, layer in zip(self._weights, model.layers, strict=True):
             weights[...] = layer.W
         return self._see
 
-    def _see_inactive(self, layer: nn.Dense, dY: Floats) -> None:
-        if layer is self._top:  # which comes first
-            self._rows += len(dY)
-        seen = self._unseen.get(layer)
-        if seen is not None:
-            layer.mark_active(seen)
+    def _look_for_active(self, inactive):
+        """Have the backward passes of layers mark which units are active, as long as there are others."""
+        for layer, units in self._inactive.items():
+            layer._active_units.remove(units)
+        self._inactive = {layer: units for layer, units in inactive.items() if not units.seen.all()}
+        for layer, units in self._inactive.items():
+            layer._active_units.append(units)
 
     def _see(self, layer: nn.Dense, dY: Floats) -> None:
         assert layer.output is not None
@@ -120,11 +126,14 @@ class Monitor(nn.Callback):
             before -= layer.W
             self._update_ratios[index] = math.sqrt(square_sum(before) / size) if size > 0.0 else math.nan
         self._squares = []
-        self._unseen = {
-            layer: total.ever_active
-            for layer, total in zip(model.layers, self._totals, strict=True)
-            if total.ever_active is not None and not total.ever_active.all()
-        }
+        if self._batches == 1:
+            self._look_for_active(
+                {
+                    layer: ActiveUnits(total.ever_active, self._rows)
+                    for layer, total in zip(model.layers, self._totals, strict=True)
+                    if total.ever_active is not None
+                }
+            )
 
     def on_epoch_end(self, model: nn.Sequential, epoch: int, history: nn.History) -> None:
         if self._squares:
@@ -136,7 +145,9 @@ class Monitor(nn.Callback):
             ]
         )
         assert model.loss is not None
-        self._last = (self._rows, history["loss"][-1], model.loss.name)
+        rows = max([self._rows, *(units.rows for units in self._inactive.values())])
+        finding = of_loss(model.layers[-1].activation, model.loss.name, model.out_features)
+        self._last = (rows, history["loss"][-1], model.loss.name, str(model.dtype), finding)
         self._start_epoch(model)
 
     def array(self, name: str) -> NDArray[np.float64]:

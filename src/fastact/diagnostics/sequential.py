@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastact import nn
+from fastact.diagnostics.findings import of_loss
 from fastact.diagnostics.measures import Diagnosis, LayerTotals, square_sum
 from fastact.nn._buffers import Buffers
 from fastact.nn.data import NAMES, DataReader
@@ -58,7 +59,8 @@ def measure(
         layers = [
             total.result(math.sqrt(square_sum(gradient))) for total, gradient in zip(totals, gradients, strict=True)
         ]
-    return Diagnosis(layers, rows, value_factor * value, loss.name)
+    finding = of_loss(model.layers[-1].activation, loss.name, model.out_features)
+    return Diagnosis(layers, rows, value_factor * value, loss.name, str(model.dtype), finding)
 
 
 def default_loss(y: ArrayLike, outputs: int) -> str:

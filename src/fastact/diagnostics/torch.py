@@ -10,12 +10,15 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import fastact
+from fastact import nn
+from fastact.diagnostics.findings import Finding, of_loss
 from fastact.diagnostics.measures import Diagnosis, LayerTotals, square_sum
 from fastact.diagnostics.sequential import default_loss
 from fastact.nn import _checks
@@ -41,6 +44,19 @@ OTHERS = {"gelu", "silu", "elu", "selu", "celu", "mish", "softplus", "softsign",
 CONVOLUTIONS = {f"conv{transposed}{n}d" for transposed in ("", "_transpose") for n in (1, 2, 3)}
 PRODUCTS = {"matmul", "mm", "addmm"}
 
+# Functions that a network may end in and that bound its outputs; the nodes of autograd that may follow such an end
+ENDS = {"sigmoid": "sigmoid", "special_expit": "sigmoid", "tanh": "tanh", "softmax": "softmax"}
+PASSED = {"View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Permute", "Transpose", "T", "Select", "Slice",
+          "Alias", "Clone", "ToCopy", "Clamp", "ClampMin", "ClampMax"}  # fmt: skip
+
+# Function of torch that takes logits -> the loss that it is; and what is done with probabilities in a cross-entropy
+OF_LOGITS = {
+    "cross_entropy": "softmax_cross_entropy",
+    "log_softmax": "softmax_cross_entropy",
+    "binary_cross_entropy_with_logits": "binary_cross_entropy",
+}
+OF_PROBABILITIES = {"binary_cross_entropy", "log"}
+
 
 def is_module(model: object) -> bool:
     """Return whether a model is a torch.nn.Module; torch is not imported for it."""
@@ -64,10 +80,11 @@ class _Layer:
     input_squares: float = math.nan
 
 
-def _recorder(names):
-    """Return a TorchFunctionMode with a list ``layers``, which the calls made under it fill.
+def _recorder(names, end=None):
+    """Return a TorchFunctionMode with lists ``layers`` and ``ends``, which the calls made under it fill.
 
-    ``names`` are those of the parameters, by id.
+    ``names`` are those of the parameters, by id. ``end`` is the place in ``ends`` of a call that is a part of the loss
+    and no layer's activation.
     """
     import torch
     from torch.overrides import TorchFunctionMode
@@ -76,36 +93,49 @@ def _recorder(names):
         def __init__(self):
             super().__init__()
             self.layers = []
+            self.ends = []  # (function of ENDS, node of autograd) for each call of one
 
         def __torch_function__(self, function, types, arguments=(), keywords=None):
             keywords = keywords or {}
             name = getattr(function, "__name__", "").strip("_")
             X = _argument(arguments, keywords, 0, "input")
+            if name == "linear" or name in CONVOLUTIONS or name in PRODUCTS:
+                return self._product(function, name, arguments, keywords)
             Z = _array(X) if name in ACTIVATIONS else None  # Y may overwrite it
             Y = function(*arguments, **keywords)
+            if name in ENDS:
+                self.ends.append((ENDS[name], Y.grad_fn))
+            if name in ENDS and len(self.ends) - 1 == end:
+                return Y
             if name in ACTIVATIONS:
                 slope = (_argument(arguments, keywords, 1, "negative_slope", 0.01),) if "leaky" in name else ()
                 self._add_activation(ACTIVATIONS[name], X, Z, slope, Y)
             elif name in OTHERS:
                 self._attach(name, X, Y, alone=False)
-            elif name == "linear" or name in CONVOLUTIONS or name in PRODUCTS:
-                self._add_product(name, arguments, keywords, Y)
             return Y
 
-        def _add_product(self, name, arguments, keywords, Y):
+        def _product(self, function, name, arguments, keywords):
+            """Call a function, and record a layer if it is a product with a weight."""
             X, weight = _argument(arguments, keywords, 0, "input"), _argument(arguments, keywords, 1, "weight")
             if name in PRODUCTS:
                 tensors = [value for value in (*arguments, *keywords.values()) if isinstance(value, torch.Tensor)]
                 weight = next((t for t in tensors if isinstance(t, torch.nn.Parameter) and t.ndim > 1), None)
                 if weight is None:  # a product of two activations, in an attention say
-                    return
+                    return function(*arguments, **keywords)
                 X = next(t for t in reversed(tensors) if t is not weight)
+            if X.requires_grad:  # a view of its own has the gradient of this use, where other layers use X too
+                use = X.view_as(X)
+                arguments = tuple(use if value is X else value for value in arguments)
+                keywords = {key: use if value is X else value for key, value in keywords.items()}
+                X = use
+            Y = function(*arguments, **keywords)
             label = names.get(id(weight), f"{name} {len(self.layers)}")
             channels_first = name in CONVOLUTIONS
             layer = _Layer(label, weight, channels_first, _rows(_array(Y), channels_first), Y)
             self._watch(layer, "input_squares", X)
             layer.hook = self._watch(layer, "output_squares", Y)
             self.layers.append(layer)
+            return Y
 
         def _add_activation(self, activation, X, Z, slope, Y):
             layer = self._attach(activation, X, Y)
@@ -141,6 +171,17 @@ def _recorder(names):
             return tensor.register_hook(lambda gradient: setattr(layer, name, square_sum(_array(gradient))))
 
     return Recorder()
+
+
+def _end(tensor, ends):
+    """Return the place in ``ends`` of the call that a tensor comes from, but for its shape and type; or None."""
+    node = tensor.grad_fn
+    while node is not None:
+        for place, (_, made) in enumerate(ends):
+            if node is made:
+                return place
+        node = node.next_functions[0][0] if node.name().partition("Backward")[0] in PASSED else None
+    return None
 
 
 def _argument(arguments, keywords, index, name, default=None):
@@ -200,16 +241,19 @@ def measure_module(
     rows, value = len(X), 0.0
     totals: list[LayerTotals] = []
     gradients: list[Any] = []
+    objective: _Objective | None = None
     with _unchanged(model), np.errstate(all="ignore"):
         for start in range(0, rows, batch_size):
             X_batch = X[start : start + batch_size].detach().clone()
             X_batch.requires_grad_(X_batch.is_floating_point())
             share = len(X_batch) / rows  # the loss is the mean over all rows
-            with _recorder(names) as recorder:
-                output = model(X_batch)
-            if not isinstance(output, torch.Tensor):
-                raise TypeError(f"model must return one tensor, got {type(output).__name__}")
-            loss_name, batch_loss = _loss(loss, output, y[start : start + batch_size], y)
+            y_batch = y[start : start + batch_size]
+            if objective is None:
+                output, recorder = _forward(model, X_batch, _recorder(names))
+                objective = _objective(loss, output, y_batch, y, recorder.ends)
+            if start > 0 or objective.end is not None:
+                output, recorder = _forward(model, X_batch, _recorder(names, objective.end))
+            batch_loss = objective.value(output, y_batch)
             layers = recorder.layers
             if not layers:
                 raise ValueError(
@@ -245,7 +289,20 @@ def measure_module(
         total.result(math.sqrt(square_sum(gradient)) if isinstance(gradient, np.ndarray) else math.nan)
         for total, gradient in zip(totals, gradients, strict=True)
     ]
-    return Diagnosis(measured, rows, value, loss_name)
+    assert objective is not None  # there is a row, so there was a batch
+    dtype = str(next(iter(parameters.values()), X).dtype).removeprefix("torch.")
+    return Diagnosis(measured, rows, value, objective.name, dtype, objective.finding)
+
+
+def _forward(model, X, recorder):
+    """Return what a model makes of a batch, and the recorder, which has seen it."""
+    import torch
+
+    with recorder:
+        output = model(X)
+    if not isinstance(output, torch.Tensor):
+        raise TypeError(f"model must return one tensor, got {type(output).__name__}")
+    return output, recorder
 
 
 def _tensors(model, X, y):
@@ -275,31 +332,100 @@ def _tensors(model, X, y):
     return X, y
 
 
-def _loss(loss, output, y, whole_y):
-    """Return the name of a loss and its value for a batch, a tensor of one number."""
+@dataclass
+class _Objective:
+    """The loss of a batch as a function of outputs and targets, and what of the network belongs to it."""
+
+    name: str
+    value: Callable[[Any, Any], Any]
+    end: int | None = None  # place of the sigmoid that belongs to the loss; see `_recorder`
+    finding: Finding | None = None
+
+
+def _objective(loss, output, y, whole_y, ends):
+    """Return what a loss, or None, means for a network with these outputs, which come from the functions ``ends``."""
+    place = _end(output, ends)
+    end = None if place is None else ends[place][0]
+    if callable(loss):
+        return _of_function(loss, output, y, place, ends)
+    name = _checks.choose("loss", loss or _default(whole_y.cpu().numpy(), output, end), nn.losses.LOSSES).name
+    if name == "mse" or end not in ("sigmoid", "softmax"):
+        finding = of_loss(end, name, _outputs(output))
+        return _Objective(name, partial(_named_loss, name, whole_y=whole_y), finding=finding)
+    whole = end == "sigmoid" or (output.ndim > 1 and bool(((output.sum(dim=1) - 1.0).abs() < 0.01).all()))
+    fitting = {"sigmoid": "binary_cross_entropy", "softmax": "softmax_cross_entropy"}[end]
+    if name != fitting or not whole:
+        raise ValueError(
+            f"loss must be {f'{fitting!r}, ' * whole}'mse' or a function for a model that ends in a {end}: its outputs "
+            f"are no logits for {name!r}"
+        )
+    return _Objective(name, partial(_named_loss, end, whole_y=whole_y), place if end == "sigmoid" else None)
+
+
+def _outputs(output):
+    return output.shape[1] if output.ndim > 1 else 1
+
+
+def _default(y, output, end):
+    """Return the name of the loss for such targets; a network that ends in probabilities says more than a type does."""
+    if end in ("sigmoid", "softmax") and bool(((y == 0) | (y == 1)).all()):
+        y = y.astype(int)
+        if end == "sigmoid" and math.prod(y.shape[1:]) == math.prod(output.shape[1:]):
+            return "binary_cross_entropy"
+    return default_loss(y, _outputs(output))
+
+
+def _of_function(loss, output, y, place, ends):
+    """Return the objective of a function, of which is seen what it does with the outputs."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    called = set()
+
+    class Calls(TorchFunctionMode):
+        def __torch_function__(self, function, types, arguments=(), keywords=None):
+            X = _argument(arguments, keywords or {}, 0, "input")
+            if isinstance(X, torch.Tensor) and _end(X, ends) == place:
+                called.add(function.__name__.strip("_") if hasattr(function, "__name__") else "")
+            return function(*arguments, **(keywords or {}))
+
+    def value(output, y):
+        found = loss(output, y)
+        if not isinstance(found, torch.Tensor) or found.numel() != 1:
+            raise TypeError(f"loss must return a tensor of one number, the mean over the rows, got {found!r}")
+        return found.reshape(())
+
+    objective = _Objective(getattr(loss, "__name__", type(loss).__name__), value)
+    if place is not None:
+        with Calls():
+            value(output, y)
+        end = ends[place][0]
+        if end == "sigmoid" and called & OF_PROBABILITIES:
+            objective.end = place
+        wants_logits = next((name for function, name in OF_LOGITS.items() if function in called), None)
+        objective.finding = of_loss(end, wants_logits, _outputs(output))
+    return objective
+
+
+def _named_loss(name, output, y, whole_y):
+    """Return a loss of fastact's for a batch, a tensor of one number; "sigmoid" and "softmax" take probabilities."""
     import torch
 
-    if callable(loss):
-        value = loss(output, y)
-        name = getattr(loss, "__name__", type(loss).__name__)
-        if not isinstance(value, torch.Tensor) or value.numel() != 1:
-            raise TypeError(f"loss must return a tensor of one number, the mean over the rows, got {value!r}")
-        return name, value.reshape(())
-    functions = {
-        "softmax_cross_entropy": torch.nn.functional.cross_entropy,
-        "binary_cross_entropy": torch.nn.functional.binary_cross_entropy_with_logits,
-        "mse": torch.nn.functional.mse_loss,
-    }
-    name = loss or default_loss(whole_y.cpu().numpy(), output.shape[1] if output.ndim > 1 else 1)
-    function = _checks.choose("loss", name, functions)
+    F = torch.nn.functional
     if name == "softmax_cross_entropy":
-        return name, function(output, _classes(y, output, whole_y))
+        return F.cross_entropy(output, _classes(y, output, whole_y))
+    if name == "softmax":  # the softmax of logarithms of probabilities gives these
+        smallest = torch.finfo(output.dtype).tiny
+        return F.cross_entropy(output.clamp_min(smallest).log(), _classes(y, output, whole_y))
     if y.numel() != output.numel():  # or it would be broadcast
         shape = (len(whole_y), *output.shape[1:])
         raise ValueError(f"y must have the shape of the outputs, {shape}, got {tuple(whole_y.shape)}")
-    if name == "binary_cross_entropy" and not 0 <= float(y.min()) <= float(y.max()) <= 1:
+    y = y.to(output.dtype).reshape(output.shape)
+    if name == "mse":
+        return F.mse_loss(output, y)
+    if not 0 <= float(y.min()) <= float(y.max()) <= 1:
         raise ValueError(f"y must lie in [0, 1], got {float(y.min()):g} to {float(y.max()):g}")
-    return name, function(output, y.to(output.dtype).reshape(output.shape))
+    return (F.binary_cross_entropy if name == "sigmoid" else F.binary_cross_entropy_with_logits)(output, y)
 
 
 def _classes(y, output, whole_y):

@@ -3,6 +3,7 @@
 from __future__ import annotations  # np.random, which NumPy loads when it is first named, stands in them
 
 import math
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
@@ -25,6 +26,17 @@ DEFAULT_INITIALIZER: dict[Activation | None, InitializerName] = {
     "relu": "he_uniform",
     "leaky_relu": "he_uniform",
 }
+
+
+@dataclass(slots=True, eq=False)
+class ActiveUnits:
+    """Which units of a ReLU have been active in backward passes, and for how many rows that was asked.
+
+    A callback's watch could do the same at twice the cost.
+    """
+
+    seen: NDArray[np.bool_]
+    rows: int = 0
 
 
 # After a pass on several threads OpenMP keeps the idle ones in a loop for some milliseconds, where they hold processors
@@ -150,6 +162,7 @@ class Dense:
         self._X: Floats | None = None
         self._Y: Floats | None = None
         self._Z: Floats | None = None
+        self._active_units: list[ActiveUnits] = []  # of those who want to know what training finds active
         self._buffers = Buffers()
 
     def _checked_slope(self, negative_slope):
@@ -305,6 +318,9 @@ class Dense:
         self._check_operand("dY", dY, self.out_features)
         if len(dY) != len(Y):
             raise ValueError(f"dY must have the {len(Y)} rows of the last forward pass, got {len(dY)}")
+        for units in self._active_units:
+            units.rows += len(Y)
+            _fused.mark_active(self._Z if self._keeps_Z else Y, units.seen)
         dZ = Y if overwrite else self._buffers.array("dZ", *Y.shape, dtype=self.dtype)
         self._activation_backward(dY if dY.flags.carray else dY.copy(), Y, dZ)
         if overwrite:
@@ -417,7 +433,7 @@ class Dense:
 
     def __getstate__(self):
         """Leave the arrays of the last pass out of copies and pickles: a copy has buffers of its own."""
-        return {**vars(self), "_X": None, "_Y": None, "_Z": None, "_buffers": Buffers()}
+        return {**vars(self), "_X": None, "_Y": None, "_Z": None, "_active_units": [], "_buffers": Buffers()}
 
     def __repr__(self):
         settings = [str(self.in_features), str(self.out_features)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import io
 import json
 import os
 import platform
@@ -46,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", required=True, metavar="DATA", help="digits, FILE.csv or FILE.npz")
     add("--target", metavar="NAME", help="the column, or array, to be learnt")
     add("--out", required=True, metavar="DIR", help="the folder to write; a report that is there is replaced")
-    add("--drop", default=[], type=lambda text: text.split(","), metavar="NAMES", help="columns to leave out: a,b,c")
+    add("--drop", default=[], type=_list, metavar="NAMES", help='columns to leave out: a,b,"c, with a comma"')
     add("--task", choices=["classification", "regression"], help="what the target is (by default seen from it)")
     add("--activations", default=list(ACTIVATIONS), type=names(ACTIVATIONS), metavar="NAMES",
         help="all (the default), or some: sigmoid,relu")  # fmt: skip
@@ -148,8 +150,19 @@ def _command(arguments):
     for name, value in vars(arguments).items():
         if name in ("run", "command") or value is None or value == []:
             continue
-        words += [f"--{name.replace('_', '-')}", ",".join(value) if isinstance(value, (list, tuple)) else str(value)]
+        words += [f"--{name.replace('_', '-')}", _line(value) if isinstance(value, (list, tuple)) else str(value)]
     return shlex.join(words)
+
+
+def _list(text):
+    """Return the names in a line of them, as in a CSV file: one that has a comma stands in quotes."""
+    return next(csv.reader([text]), None) or [""]  # the column without a name, a table's index say
+
+
+def _line(names):
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(names)
+    return line.getvalue()
 
 
 def _document(dataset, split, settings, runs, findings, command) -> dict[str, Any]:

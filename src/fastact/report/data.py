@@ -220,7 +220,9 @@ def _check_names(file, kind, names, target, drop):
     for option, wanted in (("--target", target), *(("--drop", name) for name in drop)):
         if wanted not in names:
             shown = ", ".join(map(_shown, names[:12])) + f" and {len(names) - 12} more" * (len(names) > 12)
-            raise UsageError(f"{option}: {file} has no {kind} {_shown(wanted)}; it has {shown}")
+            quotes = option == "--drop" and any("," in name for name in names)
+            hint = " (--drop wants quotes around a name with a comma: '\"a, b\",c')" * quotes
+            raise UsageError(f"{option}: {file} has no {kind} {_shown(wanted)}; it has {shown}{hint}")
 
 
 def _read_npz(path, target, drop):
