@@ -16,6 +16,11 @@ SIMD = Path("src/fastact/simd")
 TRACED = os.environ.get("FASTACT_COVERAGE") == "1"  # every line can be traced, which makes all slow: `nox -s coverage`
 HEADERS = sorted(map(str, [*SIMD.glob("*.inc"), *Path("src/fastact").rglob("*.h")]))
 
+# these undo what a user's CFLAGS may hold: results are exact only without it
+# at the link too: CFLAGS stand there as well, and -ffast-math would link a start-up that flushes subnormals
+EXACT = ["-O3", "-fno-fast-math", "-fno-unsafe-math-optimizations"]
+COMPILE = ["-std=c11", "-fvisibility=hidden", "-fno-finite-math-only", "-ffp-contract=off"]
+
 OPENMP_PROGRAM = """
 #include <omp.h>
 int main(void)
@@ -37,11 +42,8 @@ class BuildKernels(build_ext):
         if self.compiler.compiler_type == "msvc":
             compile_flags, link_flags, openmp = ["/O2", "/fp:precise", "/std:c11"], [], (["/openmp"], [])
         else:
-            # these undo what a user's CFLAGS may hold: results are exact only without it
-            # at the link too: CFLAGS stand there as well, and -ffast-math would link a start-up that flushes subnormals
-            exact = ["-O3", "-fno-fast-math", "-fno-unsafe-math-optimizations"]
-            compile_flags = ["-std=c11", "-fvisibility=hidden", *exact, "-fno-finite-math-only", "-ffp-contract=off"]
-            link_flags, openmp = [*exact, "-lm"], (["-fopenmp"], ["-fopenmp"])
+            compile_flags = [*EXACT, *COMPILE]
+            link_flags, openmp = [*EXACT, "-lm"], (["-fopenmp"], ["-fopenmp"])
         if self.openmp_works(*openmp):
             compile_flags, link_flags = compile_flags + openmp[0], link_flags + openmp[1]
         else:

@@ -75,6 +75,32 @@ def test_bad_input_is_one_line_and_status_2(arguments, words):
     assert words in result.stderr and len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"FASTACT_ISA": "abacus"}, "FASTACT_ISA='abacus' cannot be had on this processor; available: "),
+        ({"FASTACT_NUM_THREADS": "many"}, "FASTACT_NUM_THREADS must be a whole number between 1 and 1024, got 'many'"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("way", ["module", "script"])
+def test_bad_environment_is_one_line_and_status_2(tmp_path, way, setting, words):
+    script = tmp_path / "fastact"  # as pip writes it
+    script.write_text("import sys\nfrom fastact.cli import main\nsys.exit(main())\n")
+    program = ["-m", "fastact"] if way == "module" else [script]
+    result = subprocess.run(
+        [sys.executable, *program, "verify", "--quick"], env=ENVIRONMENT | setting, check=False,
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"fastact: error: {words}") and len(result.stderr.splitlines()) == 1
+    imported = subprocess.run(  # a program is told by an exception, as before
+        [sys.executable, "-c", "import fastact"], env=ENVIRONMENT | setting, check=False,
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert imported.returncode == 1 and f"ValueError: {words}" in imported.stderr
+
+
 def rows_of(table):
     """The demo's table: activation -> (accuracy, gradient ratio, dead, zeros, ms, NumPy's ms, ratio), None for '-'."""
     rows = {}

@@ -108,6 +108,51 @@ def test_halves(name, dtype):
     check(name, every[::-1], getattr(exact, name)(every[::-1]), want[::-1])
 
 
+@each_function
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_float32_into_halves(name, dtype):
+    """An `out` of fewer bits is rounded once, too: next to the middle between two halves, strided, broadcast, with
+    `where=` and by DLPack; what NumPy refuses stays refused."""
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes")
+    function = getattr(exact, name)
+    halves = np.arange(2**16, dtype=np.uint16).view(dtype)
+    with np.errstate(all="ignore"):
+        x = np.concatenate([halves.astype(F4), X[::50]])
+        value = nearest(name, x)  # a float32; where that is a middle between two halves, the exact value decides
+        want = rounded(value, np.dtype(dtype))
+        for i in np.flatnonzero(np.abs(value - want) * 2 == unit(value, np.dtype(dtype))):
+            with mpmath.workdps(150):
+                place = unit(value[i], np.dtype(dtype))
+                want[i] = float(mpmath.nint(FORMULAS[name](mpmath.mpf(float(x[i]))) / mpmath.mpf(float(place)))) * place
+    out = np.empty(x.size, dtype)
+    assert function(x, out=out) is out and function(x, out=(out,)) is out
+    with np.errstate(all="ignore"):
+        wrong = ~((out.astype(np.float64) == want) | (np.isnan(x) & np.isnan(out)))
+    assert not wrong.any(), f"{wrong.sum()} wrong, first at {x[wrong][0]!r}: {out[wrong][0]!r}, want {want[wrong][0]!r}"
+    wide = np.zeros((2, 2 * x.size), dtype)
+    function(x[::-1], out=wide[:, ::2], where=x[::-1] > 0)
+    assert_same_bits(wide[1, ::2], np.where(x > 0, out, np.zeros_like(out))[::-1])
+    assert (wide[:, 1::2] == 0).all()
+    refused = [{"out": np.ones(3, dtype)}, {"out": out, "casting": "equiv"}, {"out": out, "where": np.ones(x.size)}]
+    for options in refused:
+        before = out.copy()
+        with pytest.raises((TypeError, ValueError), match=rf"fastact\.exact\.{name}: (out|where) has"):
+            function(x, **options)
+        assert_same_bits(out, before)
+
+
+def test_float32_into_halves_is_rounded_once():
+    """By way of a float32 it would be the number below; ``out`` of a float16 by DLPack as well."""
+    x, want = np.float32([3 * 2.0**-10]), np.float16(0.5 + 2.0**-11)
+    assert np.float16(exact.sigmoid(x)) != want
+    out = np.empty(1, F2)
+    exact.sigmoid(x, out=memoryview(out))
+    assert out[0] == want
+    assert exact.sigmoid(x[0], out=np.empty((), F2)) == want
+    assert exact.sigmoid(0.0029296875, dtype=F4, out=np.empty((), F2)) == want
+
+
 def test_halves_need_more_than_a_rounded_float32():
     """By way of a float32 some would come out wrong: x/4 + 1/2 in the middle between two float16 numbers."""
     x = np.float16(3 * 2.0**-10)
@@ -159,7 +204,8 @@ def test_as_ufuncs(name):
 @each_function
 @pytest.mark.parametrize("x", [0.5, np.ones(3), np.arange(3), [1, 2], np.float64(1)], ids=repr)
 def test_float64_is_refused(name, x):
-    with pytest.raises(TypeError, match=rf"exact_{name}: x has dtype \w+, .* float64; wanted float16.*fastact.{name}"):
+    words = rf"^fastact\.exact\.{name}: x has dtype \w+, whose result would be a float64; wanted.*fastact\.{name},"
+    with pytest.raises(TypeError, match=words):
         getattr(exact, name)(x)
 
 
@@ -168,8 +214,16 @@ def test_other_errors(name):
     function = getattr(exact, name)
     with pytest.raises(TypeError, match="dtype is 'f8', whose result would be a float64"):
         function(np.ones(3, F4), dtype="f8")
-    with pytest.raises(TypeError, match=f"exact_{name}: x has dtype complex128"):
-        function(1j)
+    for x, dtype in ((1j, "complex128"), ("1", "<U1"), (np.array([None]), "object")):
+        with pytest.raises(TypeError, match=rf"^fastact\.exact\.{name}: x has dtype {dtype}; wanted") as caught:
+            function(x)
+        assert "float64" not in str(caught.value)
+    with pytest.raises(TypeError, match=rf"^fastact\.exact\.{name}: dtype is complex64; wanted float16, float32 or b"):
+        function(np.ones(3, F4), dtype="c8")
+    with pytest.raises(ValueError, match=rf"^fastact\.exact\.{name}: x cannot be made an array"):
+        function([[1], [2, 3]])
+    with pytest.raises(TypeError, match=rf"^fastact\.exact\.{name}: out must be a NumPy array"):
+        function(np.ones(3, F4), out=[1, 2, 3])
     with pytest.raises(ValueError, match="out has shape"):
         function(np.ones(3, F4), out=np.ones(4, F4))
     out = np.ones(3)
@@ -191,11 +245,12 @@ def test_special_values():
 
 
 def test_all_names():
-    """The same twelve, and those that have always been exact, or are not, are the plain ones."""
-    names = {name for name in fastact.__all__ if name.startswith(("sigmoid", "tanh", "relu", "leaky_relu"))}
-    assert set(exact.__all__) == names
-    others = names - set(FORMULAS)
+    """All of fastact's but its ufuncs; those that have always been exact, or are not, are the plain ones."""
+    assert set(exact.__all__) == set(fastact.__all__) - {"ufuncs"}
+    assert exact.__version__ == fastact.__version__
+    others = set(exact.__all__) - set(FORMULAS)
     assert all(getattr(exact, name) is getattr(fastact, name) for name in others)
+    assert all(getattr(exact, name) is not getattr(fastact, name) for name in FORMULAS)
 
 
 # --------------------------------------------------------------------------------------------------- proof and verify
@@ -218,18 +273,19 @@ def test_proof_is_complete():
     assert set(proof["passes"]) == {f"exact_{name}" for name in FORMULAS}
     for name, found in proof["passes"].items():
         assert found["inputs"] == 2**32 and len(proof["digests"][name]["any"].split()) == 256
-        assert set(found["wrong"].values()) == {0} and {"avx512", "avx2", "baseline"} <= set(found["wrong"])
+        assert set(found["wrong"].values()) == {0} and {"avx512", "avx2", "baseline", "portable"} <= set(found["wrong"])
+        assert len(set(proof["hardest"][name])) == 64
 
 
 @in_checkout
 def test_proof_is_of_this_source():
-    """Kernels or constants changed since the proof: run tools/prove_exact.py, then tools/publish_digests.py."""
+    """Kernels, constants or the compiler's flags changed since the proof: run tools/prove_exact.py."""
     assert record()["source"] == proof_tool().source_digest()
 
 
 @in_checkout
 def test_source_digest(tmp_path, monkeypatch):
-    """A digit of a constant, or an operation, changes it; a comment does not."""
+    """A digit of a constant, an operation, any file that decides values, or a flag changes it; a comment does not."""
     tool = proof_tool()
     digest = tool.source_digest()
     monkeypatch.setattr(tool, "SIMD", shutil.copytree(tool.SIMD, tmp_path / "simd"))
@@ -241,8 +297,31 @@ def test_source_digest(tmp_path, monkeypatch):
     assert tool.source_digest() != digest
     header.write_text(text)
     constants = tmp_path / "simd/constants_exact.h"
-    constants.write_text(constants.read_text().replace("p-3f", "p-4f", 1))
+    text = constants.read_text()
+    constants.write_text(text.replace("p-3f", "p-4f", 1))
     assert tool.source_digest() != digest
+    constants.write_text(text)
+    for path in (tmp_path / "simd").glob("*.[chi]*"):
+        text = path.read_text()
+        path.write_text(text + "int more;\n")
+        assert (tool.source_digest() == digest) == (path.name in ("fused.inc", "strided.h")), path.name
+        path.write_text(text)
+    assert tool.source_digest() == digest and "-ffp-contract=off" in tool.flags()
+    shutil.copy(tool.ROOT / "setup.py", tmp_path)
+    monkeypatch.setattr(tool, "ROOT", tmp_path)
+    assert tool.source_digest() == digest
+    (tmp_path / "setup.py").write_text((tmp_path / "setup.py").read_text().replace("contract=off", "contract=fast"))
+    assert tool.source_digest() != digest
+
+
+@in_checkout
+def test_an_interrupted_proof_goes_on_only_with_what_it_was(tmp_path, monkeypatch):
+    tool = proof_tool()
+    monkeypatch.setattr(tool, "UNFINISHED", tmp_path / "unfinished.json")
+    assert tool.unfinished(["source", "gcc 12"]) == {}
+    tool.UNFINISHED.write_text(json.dumps({"of": ["source", "gcc 12"], "done": {"exact_tanh": {}}}))
+    assert tool.unfinished(["source", "gcc 12"]) == {"exact_tanh": {}}
+    assert tool.unfinished(["source", "gcc 13"]) == tool.unfinished(["other", "gcc 12"]) == {}
 
 
 @in_checkout
@@ -275,22 +354,103 @@ def test_verify_fails_where_there_is_nothing_to_compare_with(monkeypatch, capsys
     assert "no digest is published" in output.out and "could not be compared" in output.err
 
 
-def test_verify_tells_the_first_difference(monkeypatch, capsys):
-    """A result changed by one ULP: status 1, the input, what came and what was wanted."""
+def sample():
+    return verify.sample(record()).view(F4)
 
-    def changed(x, out):
-        right(x, out=out)
-        out[x == np.float32(x[500_000])] = 0.25
+
+def changed(module, name, at, level=None):
+    """A function one ULP off where its first input has the bits of `at`; only at one level, if that is given."""
+    right = getattr(module, name)
+
+    def wrong(*inputs, out):
+        right(*inputs, out=out)
+        if level in (None, fastact.get_isa()):
+            out[bits(inputs[0]) == bits(at)] = np.float32(0.25)
         return out
 
-    right = exact.tanh
-    monkeypatch.setattr(exact, "tanh", changed)
-    assert cli.main(["verify", "--quick"]) == 1
+    return wrong
+
+
+def verify_rows(capsys, *arguments):
+    """The rows of the table, by function and level, and the last line; the command must fail."""
+    assert cli.main(["verify", "--quick", *arguments]) == 1
     out, err = capsys.readouterr()
-    x = np.arange(0, 2**32, verify.QUICK_STEP, np.uint64).astype(np.uint32).view(F4)[500_000]
-    row = next(line for line in out.splitlines() if line.startswith("exact_tanh "))
-    assert f"DIFFERS first at {x!s}" in row and "got 0.25" in row and f"wanted {right(x)!s}" in row
-    assert "3 of the functions give other bits" in err or len(fastact.available_isas()) != 3
+    rows = [line.split(maxsplit=2) for line in out.splitlines()[1:]]
+    return {(name, level): words for name, level, words in rows}, err.splitlines()[-1]
+
+
+def test_verify_tells_the_first_difference(monkeypatch, capsys):
+    """At all levels, where the formula tells: status 1, the input, what came and what was wanted."""
+    x = sample()[500_000]
+    want = exact.tanh(x)
+    monkeypatch.setattr(exact, "tanh", changed(exact, "tanh", x))
+    rows, error = verify_rows(capsys)
+    levels = fastact.available_isas()
+    for level in levels:
+        assert rows["exact_tanh", level].startswith(f"DIFFERS first at {x!s} (")
+        assert "got 0.25" in rows["exact_tanh", level] and f"wanted {want!s}" in rows["exact_tanh", level]
+        assert rows["exact_sigmoid", level] == "agrees"
+    assert f"{len(levels)} of the functions give other bits" in error
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu_backward"])
+def test_verify_tells_the_first_difference_of_a_relu(monkeypatch, capsys, name):
+    inputs = [sample()[700_000]]
+    if name.endswith("_backward"):
+        inputs = [verify._mixed(bits(sample())).view(F4)[700_000], *inputs]
+    want = getattr(fastact, name)(*inputs)
+    monkeypatch.setattr(fastact, name, changed(fastact, name, inputs[0]))
+    rows, _ = verify_rows(capsys, "--plain", "--isa", fastact.available_isas()[-1])
+    words = rows[name, fastact.available_isas()[-1]]
+    for part in (*(f"{value!s} ({float(value).hex()})" for value in inputs), "got 0.25", f"wanted {want!s}"):
+        assert part in words
+
+
+def test_verify_tells_the_first_difference_of_a_plain_pass(monkeypatch, capsys):
+    """At one of two levels with the same bits: what was wanted is the other's. At all: that nothing tells."""
+    both = [level for level in fastact.available_isas() if verify.Check("tanh", level).kind == "fma"]
+    x = sample()[600_000]
+    want = fastact.tanh(x)
+    monkeypatch.setattr(fastact, "tanh", changed(fastact, "tanh", x, both[0]))
+    rows, _ = verify_rows(capsys, "--plain")
+    if len(both) > 1:
+        assert rows["tanh", both[1]] == "agrees"
+        assert rows["tanh", both[0]].startswith(f"DIFFERS first at {x!s} (")
+        assert "got 0.25" in rows["tanh", both[0]] and f"wanted {want!s}" in rows["tanh", both[0]]
+    monkeypatch.undo()
+    monkeypatch.setattr(fastact, "tanh", changed(fastact, "tanh", x))
+    rows, _ = verify_rows(capsys, "--plain")
+    assert all("no level here gives the published bits" in rows["tanh", level] for level in both)
+
+
+@pytest.mark.parametrize("segment", [0, 130, 255])
+def test_verify_goes_through_a_segment(segment):
+    """All of its inputs in order, and the digest that is published of them."""
+    assert_same_bits(
+        np.concatenate([part.copy() for part in verify.chunks(segment)]).view(F4),
+        np.arange(segment * 2**24, (segment + 1) * 2**24, dtype=np.uint64).astype(np.uint32).view(F4))  # fmt: skip
+    used = fastact.get_isa()
+    check = verify.Check("exact_tanh", fastact.available_isas()[0])
+    wanted = record()["digests"][check.name][check.kind].split()[segment]
+    assert verify.digests(check, [segment]) == [wanted] and fastact.get_isa() == used
+
+
+def test_verify_samples_special_values():
+    """Zeros, infinities, NaNs that signal or are quiet, the ends of the subnormals, and what is hard to round."""
+    x = sample()
+    for value in (0.0, np.inf, 2.0**-149, 2.0**-126 - 2.0**-149, 2.0**-126, 1.0):
+        assert {0, 1} == set(np.signbit(x[np.abs(x) == np.float32(value)]))
+    assert {0x7F800001, 0xFFC00000} <= set(bits(x).tolist()) and 1e6 < x.size < 1.1e6
+    assert float.fromhex("-0x1.250c02p-10") in x
+
+
+def test_verify_at_one_level(capsys):
+    level = fastact.available_isas()[-1]
+    assert cli.main(["verify", "--quick", "--isa", level]) == 0
+    assert [line.split()[1:] for line in capsys.readouterr().out.splitlines()[1:]] == 4 * [[level, "agrees"]]
+    with pytest.raises(SystemExit):
+        cli.main(["verify", "--isa", "abacus"])
+    assert "must be all or some of" in capsys.readouterr().err
 
 
 def test_nearest_by_decimals():

@@ -62,9 +62,19 @@ static float of_nan(enum fastact_pass pass, float x)
     return from_bits(to_bits(x) | 0x00400000 | (derivative ? 0x80000000 : 0));
 }
 
+/* How far a value lies from the nearest middle between two floats, in units in the last place. */
+static double from_middle(__float128 value)
+{
+    int exponent;
+    frexpq(value, &exponent);
+    const __float128 units = fabsq(ldexpq(value, -(exponent - 24 > -149 ? exponent - 24 : -149)));
+    return (double)fabsq(units - floorq(units) - 0.5q);
+}
+
 /* The correctly rounded values at the n floats whose bits are `first` and following, by a float64 where it decides, else
- * by 113 bits. Returns for how many that does not decide either, and which; wanted[] holds one of the two neighbours. */
-long reference(enum fastact_pass pass, uint32_t first, long n, float *wanted, uint32_t *undecided)
+ * by 113 bits. Returns for how many a float64 does not; which those are, and their distances from the middle. Where 113 bits
+ * do not decide either, that is 0, and wanted[] holds one of the two neighbours. */
+long reference(enum fastact_pass pass, uint32_t first, long n, float *wanted, uint32_t *hard, double *distance)
 {
     long count = 0;
     for (long i = 0; i < n; i++) {
@@ -76,12 +86,28 @@ long reference(enum fastact_pass pass, uint32_t first, long n, float *wanted, ui
             wanted[i] = of_nan(pass, x);
         else if ((float)(near * (1 - DOUBLE_ERROR)) != (float)(near * (1 + DOUBLE_ERROR))) {
             const __float128 nearer = in_quad(pass, x);
+            const int decides = (float)(nearer * (1 - QUAD_ERROR)) == (float)(nearer * (1 + QUAD_ERROR));
             wanted[i] = (float)nearer;
-            if ((float)(nearer * (1 - QUAD_ERROR)) != (float)(nearer * (1 + QUAD_ERROR)))
-                undecided[count++] = bits;
+            distance[count] = decides ? from_middle(nearer) : 0;
+            hard[count++] = bits;
         }
     }
     return count;
+}
+
+#ifdef __x86_64__
+extern const fastact_isa fastact_isa_portable; /* as other processors have it: with a fused multiply-add */
+#endif
+
+/* The levels of this processor, and then the portable C where it is no other's; NULL past the last. */
+static const fastact_isa *level_at(int i)
+{
+    const fastact_isa *isa = fastact_isa_level(i);
+#ifdef __x86_64__
+    if (!isa && i > 0 && fastact_isa_level(i - 1) && __builtin_cpu_supports("fma"))
+        return &fastact_isa_portable;
+#endif
+    return isa;
 }
 
 /* How many results of a level differ from those wanted, and the inputs of the first `most`. */
@@ -91,7 +117,7 @@ long compare(enum fastact_pass pass, int level, uint32_t first, long n, const fl
     long count = 0;
     for (long i = 0; i < n; i++)
         x[i] = from_bits(first + (uint32_t)i);
-    fastact_isa_level(level)->f32[pass](x, x, x, 0, got, n);
+    level_at(level)->f32[pass](x, x, x, 0, got, n);
     if (memcmp(got, wanted, (size_t)n * sizeof *got) == 0)
         return 0;
     for (long i = 0; i < n; i++)
@@ -111,6 +137,6 @@ int pass_number(const char *name)
 
 const char *level_name(int level)
 {
-    const fastact_isa *isa = fastact_isa_level(level);
+    const fastact_isa *isa = level_at(level);
     return isa ? isa->name : NULL;
 }

@@ -159,6 +159,12 @@ cdef object direct(int which, object a_given, object b_given, double slope, obje
 
 # ------------------------------------------------------------------------------------- everything else, through NumPy
 
+cdef str called(int which):
+    """A pass by the name that users call it."""
+    name = pass_table[which].name.decode()
+    return f"fastact.exact.{name.removeprefix('exact_')}" if is_exact(which) else name
+
+
 cdef object as_array(int which, str name, value):
     """An input as an array, but for arrays, numbers, and what other libraries compute with in their own way."""
     if isinstance(value, (np.ndarray, np.generic, bool, int, float, complex, str, bytes)) or is_foreign(value):
@@ -169,7 +175,7 @@ cdef object as_array(int which, str name, value):
         return np.asarray(value)
     except (TypeError, ValueError, BufferError, RuntimeError) as error:  # ragged lists; or the other library's words
         kind = ValueError if isinstance(error, ValueError) else TypeError
-        raise kind(f"{pass_table[which].name.decode()}: {name} cannot be made an array, got {type(value).__name__}; "
+        raise kind(f"{called(which)}: {name} cannot be made an array, got {type(value).__name__}; "
                    f"wanted numbers in a regular shape: {error}") from error
 
 
@@ -189,7 +195,7 @@ cdef object memory_of(int which, out):
         return np.from_dlpack(out) if hasattr(out, "__dlpack__") else np.asarray(memoryview(out))
     except (TypeError, ValueError, BufferError, RuntimeError) as error:
         raise TypeError(
-            f"{pass_table[which].name.decode()}: out must be a NumPy array, or share its memory by DLPack or the "
+            f"{called(which)}: out must be a NumPy array, or share its memory by DLPack or the "
             f"buffer protocol, got {type(out).__name__}: {error}") from error
 
 
@@ -202,10 +208,12 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
     for value in inputs:
         weak |= dtype is None and (type(value) is float or type(value) is int)
         if is_refused(value):
-            raise TypeError(f"{ufunc.__name__}: {explain(which, inputs, None, None, None, True)}")
+            raise TypeError(f"{called(which)}: {explain(which, inputs, None, None, None, True)}")
     if not (out is None or out is Ellipsis or isinstance(out, (np.ndarray, tuple)) or is_foreign(out)):
         general(which, inputs, memory_of(which, out), where, dtype, casting, order, subok)
         return out  # the caller's own object, its memory written
+    if is_exact(which) and written_to_half(which, inputs, out, where, dtype, casting):
+        return out
     if dtype is None and isinstance(out, np.ndarray) and is_bfloat16(out.dtype):
         # NumPy would let an `out` of bfloat16 choose the loop for all later calls on bool and integers
         dtype = common_dtype(inputs, None)
@@ -233,7 +241,25 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
         if problem is None:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{ufunc.__name__}: {problem}") from error
+        raise kind(f"{called(which)}: {problem}") from error
+
+
+cdef bint written_to_half(int which, tuple inputs, out, where, dtype, casting) except -1:
+    """Whether the results of a pass of fastact.exact, computed of float32, have been written to an `out` of float16 or
+    bfloat16, rounded once; NumPy would round them to float32 first. If not, nothing has been touched."""
+    cdef object x = inputs[0]
+    if not (cnp.PyArray_CheckExact(out) and (out.dtype.num == cnp.NPY_FLOAT16 or is_bfloat16(out.dtype))):
+        return False
+    if is_foreign(where) or is_foreign(x) or (isinstance(x, np.ndarray) and not cnp.PyArray_CheckExact(x)):
+        return False
+    if common_dtype(inputs, dtype) != np.float32 or explain(which, inputs, out, dtype, casting, where) is not None:
+        return False
+    x = np.asarray(x)
+    if not np.can_cast(x.dtype, np.float32, casting):
+        return False
+    with np.errstate(all="ignore"):  # NumPy's casts underflow, and find signalling NaNs invalid
+        np.copyto(out, ufuncs.to_odd(which, x), casting=casting, where=apart_from(out, np.asarray(where, bool)))
+    return True
 
 
 cdef tuple weak_beside_bfloat16(tuple inputs):
@@ -302,21 +328,23 @@ cdef tuple argument_names(int which):
     return names + ("negative_slope",) if pass_table[which].slope else names
 
 
-cdef str FLOATS = "float16, float32, float64 or bfloat16"
+cdef str floats(int which):
+    """The types that a pass computes."""
+    return "float16, float32 or bfloat16" if is_exact(which) else "float16, float32, float64 or bfloat16"
 
 
-cdef object explain_dtype(dtype):
+cdef object explain_dtype(int which, dtype):
     """What is wrong with the `dtype` of a call, or None."""
     try:
         dtype = as_dtype(dtype)
     except TypeError:
-        return f"dtype is {dtype!r}; wanted {FLOATS}"
-    return None if is_float(dtype) else f"dtype is {dtype}; wanted {FLOATS}"
+        return f"dtype is {dtype!r}; wanted {floats(which)}"
+    return None if is_float(dtype) else f"dtype is {dtype}; wanted {floats(which)}"
 
 
 cdef object explain(int which, tuple inputs, out, dtype, casting, where):
     """What is wrong with the arguments of a call that NumPy refused, or None where its own words are best."""
-    wanted = f"{FLOATS}, an integer type or bool"
+    wanted = f"{floats(which)}, an integer type{' of 8 or 16 bits' if is_exact(which) else ''} or bool"
     arrays = []
     for name, value in zip(argument_names(which), inputs):
         array = np.asarray(value)
@@ -326,7 +354,7 @@ cdef object explain(int which, tuple inputs, out, dtype, casting, where):
             return f"{name} has dtype {array.dtype}; wanted {wanted}"
         arrays.append(array)
     if dtype is not None:
-        problem = explain_dtype(dtype)
+        problem = explain_dtype(which, dtype)
         if problem is not None:
             return problem
         dtype = as_dtype(dtype)
@@ -407,7 +435,7 @@ cdef object common_dtype(arrays, dtype):
 
 cdef object checked_slope(int which, arrays, slope, dtype):
     """negative_slope in the type computed in, or as it came; ValueError where it is not finite there."""
-    name = pass_table[which].name.decode()
+    name = called(which)
     if isinstance(slope, (str, bytes)) or slope is None or isinstance(slope, complex):
         raise TypeError(f"{name}: negative_slope must be a number or an array of numbers, got {slope!r}")
     slope = as_array(which, "negative_slope", slope)
@@ -473,15 +501,14 @@ cdef object call(int which, a, b, out, where, dtype, casting, order, subok):
 
 cdef int refuse_float64(int which, tuple arrays, dtype) except -1:
     """TypeError where a pass of fastact.exact would have to compute in float64."""
-    if dtype is not None and explain_dtype(dtype) is not None:
+    if dtype is not None and explain_dtype(which, dtype) is not None:
         return 0  # another mistake, which `general` tells
     if common_dtype(arrays, dtype) == np.float64:
         got = f"dtype is {dtype!r}" if dtype is not None else f"x has dtype {np.asarray(arrays[0]).dtype}"
-        plain = pass_table[which].name.decode().removeprefix("exact_")
         raise TypeError(
-            f"{pass_table[which].name.decode()}: {got}, whose result would be a float64; wanted float16, float32 or "
-            f"bfloat16: only there all inputs can be tried, to prove every result correctly rounded. Use "
-            f"x.astype(np.float32), or fastact.{plain}, whose float64 errors are the smallest there are")
+            f"{called(which)}: {got}, whose result would be a float64; wanted {floats(which)}: only there all inputs "
+            f"can be tried, to prove every result correctly rounded. Use x.astype(np.float32), or the plain "
+            f"{called(which).replace('exact.', '')}, whose float64 errors are the smallest there are")
     return 0
 
 
@@ -509,9 +536,9 @@ cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, 
                 return result
     arrays = arrays_of(which, a, b)
     if dtype is not None and not any([is_foreign(array) for array in arrays]):
-        problem = explain_dtype(dtype)
+        problem = explain_dtype(which, dtype)
         if problem is not None:
-            raise TypeError(f"{pass_table[which].name.decode()}: {problem}")
+            raise TypeError(f"{called(which)}: {problem}")
     caller = fastact_fp_enter()  # NumPy rounds the slope
     try:
         with np.errstate(all="ignore"):  # the slope may overflow, or be a signalling NaN

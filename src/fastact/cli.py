@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import fastact
-from fastact import benchmarks, demo, gradients, report, verify
+from fastact import benchmarks, demo, gradients, report, runtime, verify
 from fastact._commands import CommandError
 
 EXIT_STATUS = """\
@@ -101,6 +101,9 @@ def main(arguments=None):
     arguments : list of str, optional
         The default is the process's own command line.
     """
+    if runtime.environment_error:
+        print(f"fastact: error: {runtime.environment_error}", file=sys.stderr)
+        return 2
     parser = make_parser()
     try:
         arguments = parser.parse_args(arguments)

@@ -4,6 +4,7 @@ import contextlib
 import operator
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from typing import SupportsIndex
 
@@ -267,6 +268,20 @@ def _measure_cache(path="/sys/devices/system/cpu/cpu0/cache/index3/size"):
         kernels.set_cache_size(int(size[:-1]) * 1024)
 
 
-_choose_isa()
-_choose_num_threads()
+def _is_command():
+    """Whether this is the import of ``python -m fastact``, or of the script ``fastact``."""
+    program = (getattr(sys, "argv", None) or [""])[0]  # an embedded Python may have none
+    if program == "-m":  # Python is still looking for the module
+        return ("-m", "fastact") in zip(sys.orig_argv, sys.orig_argv[1:], strict=False)
+    return os.path.basename(program) == "fastact"
+
+
+environment_error = None  # what is wrong with a variable, where the command line is to say so
+try:
+    _choose_isa()
+    _choose_num_threads()
+except ValueError as error:
+    if not _is_command():
+        raise
+    environment_error = str(error)
 _measure_cache()

@@ -10,6 +10,7 @@ They give the values of the functions of the same names in `fastact`, and have w
 - a Python number for a slope takes part in choosing the type beside integers and bool, as for every ufunc;
 - `out` is a NumPy array, or of a library that has ``__array_ufunc__``: no DLPack, no buffers;
 - errors are in NumPy's words;
+- a float16 or bfloat16 `out` for float32 inputs takes results that were rounded to float32 first, in the exact ones too;
 - where ml_dtypes is imported after fastact, they know its bfloat16 once `meet_bfloat16` has been called (the functions
   call it by themselves).
 
@@ -395,6 +396,20 @@ cdef int share(int which, tuple inputs, result, int threads, Storage storage) ex
                 NpyIter_Deallocate(part[t].iterator)
         free(part)
     return 0
+
+
+def to_odd(int which, x):
+    """float32 results of an exact pass, a new array: rounded once more, to float16 or bfloat16, they are what the exact
+    values would be."""
+    cdef cnp.ndarray array = np.array(x, np.float32, order="C")
+    cdef float *data = <float *> cnp.PyArray_DATA(array)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(array)
+    cdef fastact_fpenv caller
+    with nogil:
+        caller = fastact_fp_enter()
+        isa.of_halves[which](data, data, data, 0, data, n)
+        fastact_fp_leave(caller)
+    return array
 
 
 cdef dict SUMMARIES = {  # the first lines of the functions' docstrings
