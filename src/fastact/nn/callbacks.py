@@ -247,6 +247,7 @@ class Checkpoint(_Monitor):
         self._callbacks: list[Callback] = [self]
         self._epochs = self._decided_on = 0
         self._due = False
+        self._writes = True
 
     def on_fit_begin(self, model: fastact.nn.Sequential) -> None:
         super().on_fit_begin(model)
@@ -258,7 +259,7 @@ class Checkpoint(_Monitor):
         for callback in self._callbacks:
             if isinstance(callback, Checkpoint):
                 callback._decide(model, epoch, history)
-        if self._due:
+        if self._due and self._writes:
             storage.save(model, self.path, self._callbacks)
 
     def _decide(self, model, epoch, history):
@@ -305,8 +306,11 @@ def _overrides(callback, name):
     return getattr(getattr(callback, name), "__func__", None) is not getattr(Callback, name)
 
 
-def prepared(callbacks: Iterable[Callback], loss: Loss, validated: bool, epochs: int) -> list[Callback]:
-    """Check the callbacks of a `fit` with this loss and so many epochs, and return them in the order of their calls."""
+def prepared(
+    callbacks: Iterable[Callback], loss: Loss, validated: bool, epochs: int, writes: bool = True
+) -> list[Callback]:
+    """Check the callbacks of a `fit` with this loss and so many epochs, and return them in the order of their calls;
+    ``writes`` says whether this process is to write checkpoints."""
     names = ["loss", *([loss.metric] if loss.metric else [])]
     names += [f"val_{name}" for name in names] if validated else []
     if isinstance(callbacks, Callback):
@@ -326,5 +330,5 @@ def prepared(callbacks: Iterable[Callback], loss: Loss, validated: bool, epochs:
     callbacks.sort(key=lambda callback: isinstance(callback, Checkpoint) and 2 - callback.save_best_only)
     for callback in callbacks:
         if isinstance(callback, Checkpoint):
-            callback._callbacks, callback._epochs = callbacks, epochs
+            callback._callbacks, callback._epochs, callback._writes = callbacks, epochs, writes
     return callbacks
