@@ -3,7 +3,9 @@
 import re
 
 import pytest
-from ranks import needs_mpi, run
+from ranks import ended, needs_mpi, run, start
+
+from fastact import nn
 
 pytestmark = needs_mpi
 
@@ -147,3 +149,80 @@ if rank == 0:
 """)
     lines = out.splitlines()
     assert len(lines) == 2 and all(re.search(words, line) for line in lines), out
+
+
+# ----------------------------------------------------------------------------------------------------------- faults
+
+FAULTY = """
+class Fault(nn.Callback):
+    "In the third epoch, in rank 1, before the second step."
+    def on_batch_begin(self, model, epoch, batch):
+        if rank == 1 and (epoch, batch) == (3, 2):
+            {fault}
+
+path = "{path}"
+model = network(dtype=float)
+history = fit(model, epochs=5, shuffle=False, callbacks=[Fault(), nn.Checkpoint(path)], **dict({options}))
+"""
+
+WHOLE = """
+whole = network(dtype=float)
+fit(whole, X, y, comm=None, epochs=5, shuffle=False)
+assert history.epochs == 5 and np.abs(weights(model) - weights(whole)).max() < 1e-12
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "KILLED|[Kk]illed|signal 9"),
+        ("raise KeyError('no such sample')", r"KeyError: 'no such sample'[^|]*rank 1 of 2 raised KeyError in training, "
+         r"which ends the job; fit\(resume_from=path\) goes on from its last Checkpoint"),
+        ("sys.exit('enough')", "rank 1 of 2 raised SystemExit in training"),
+    ],
+    ids=["killed", "error", "exit"],
+)  # fmt: skip
+def test_a_rank_that_dies_ends_the_job_and_a_checkpoint_resumes_it(fault, words, tmp_path):
+    """The second epoch's is whole; resumed on one rank and on two, training ends as if nothing had happened."""
+    path = tmp_path / "run.safetensors"
+    status, out, err = ended(start(FAULTY.format(fault=fault, path=path, options="")))
+    assert status != 0 and re.search(words, out + err), out + err
+    assert nn.load(path).history.epochs == 2
+    copy = path.read_bytes()
+    for size in (1, 2):
+        path.write_bytes(copy)
+        run(FAULTY.format(fault="pass", path=path, options="resume_from=path") + WHOLE, size)
+    assert [file.name for file in tmp_path.iterdir()] == ["run.safetensors"]
+
+
+def test_a_slow_rank_slows_the_others_and_no_more(tmp_path):
+    """Rank 1 takes ten times as long for its steps, or so: the result is the same."""
+    slow = "pass\n        time.sleep(0.02 * rank)"
+    run(FAULTY.format(fault=slow, path=tmp_path / "run.safetensors", options="") + WHOLE)
+
+
+def test_a_full_disk_ends_all_ranks_with_the_checkpoint_before(tmp_path):
+    """Only the first rank writes, and all of them tell what to do."""
+    path = tmp_path / "run.safetensors"
+    out = run(f"""
+import resource
+
+class Full(nn.Callback):
+    def on_epoch_end(self, model, epoch, history):
+        if rank == 0 and epoch == 3:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+
+try:
+    fit(network(), epochs=5, callbacks=[Full(), nn.Checkpoint({str(path)!r})])
+    found = "no error"
+except OSError as error:
+    found = str(error)
+found = comm.gather(found)
+if rank == 0:
+    print(*found, sep="\\n")
+""")
+    lines = out.splitlines()
+    words = r"File too large .*: the checkpoint of epoch 3 is not written, the one before is whole\. Once .*resume_from"
+    assert len(lines) == 2 and all(re.search(words, line) for line in lines), out
+    assert nn.load(path).history.epochs == 2 and len(list(tmp_path.iterdir())) == 1

@@ -18,7 +18,7 @@ from fastact.nn._interrupts import Whole
 from fastact.nn._team import Alone
 from fastact.nn._types import Floats, Integer
 from fastact.nn.batches import Means, RowReader, converted
-from fastact.nn.callbacks import BatchCalls, Callback, prepared
+from fastact.nn.callbacks import BatchCalls, Callback, prepared, reserved
 from fastact.nn.data import NAMES, Data, DataBatches, DataReader
 from fastact.nn.history import History
 from fastact.nn.layers import Dense, Parameter
@@ -409,7 +409,10 @@ class Sequential:
                 if stored is not None:
                     stored.check(self, loss, optimizer, epochs, validated)
             team.check_same(lambda: {"callbacks": [type(callback).__name__ for callback in callbacks]})
-            return self._train(team, batches, validation, loss, optimizer, epochs, callbacks, stored, progress)
+            with team.agree():
+                files = reserved(callbacks)
+            with files:
+                return self._train(team, batches, validation, loss, optimizer, epochs, callbacks, stored, progress)
 
     def _train(self, team, batches, validation, loss, optimizer, epochs, callbacks, stored, progress):
         """Take the steps of `fit`, whose arguments have been checked."""
