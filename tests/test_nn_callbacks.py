@@ -1,5 +1,10 @@
 """fastact.nn: callbacks, early stopping, and the history that plots and turns into a table."""
 
+import importlib.util
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -248,3 +253,52 @@ def test_an_error_in_a_step_leaves_no_watcher():
     model.layers[0].b = np.zeros(2)
     model.fit(np.ones((4, 3)), np.zeros((4, 2)), loss="mse", optimizer="sgd", batch_size=2)
     assert len(callback.gradients) == seen
+
+
+CHECKPOINTED = """
+import sys, time
+import numpy as np
+from fastact import nn
+
+class Wait(nn.Callback):
+    def on_epoch_end(self, model, epoch, history):
+        print(epoch, flush=True)
+        sys.stdin.readline()
+
+X, y = np.eye(4), np.array([0, 1, 1, 0])
+model = nn.Sequential([nn.Dense(4, 2)], seed=0)
+callbacks = [nn.Checkpoint(sys.argv[1]), Wait()]
+model.fit(X, y, loss="softmax_cross_entropy", optimizer="adam", epochs=2, callbacks=callbacks)
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("fcntl") is None, reason="this system has no locks of files")
+def test_two_trainings_do_not_write_one_checkpoint(tmp_path):
+    """The second one is refused before its first step, in this process or another, with the other one's number; a
+    process that was killed holds nothing, and another file in the folder is another matter."""
+    pytest.importorskip("safetensors", reason="checkpoints need safetensors")
+    path, other = tmp_path / "run", tmp_path / "other"
+
+    def fit(path, *callbacks):
+        callbacks = [*callbacks, nn.Checkpoint(path)]
+        return nn.Sequential([nn.Dense(4, 2)], seed=0).fit(
+            np.eye(4), [0, 1, 1, 0], **CROSS_ENTROPY, optimizer="adam", epochs=2, callbacks=callbacks)  # fmt: skip
+
+    command = [sys.executable, "-c", CHECKPOINTED, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "1\n"
+            with pytest.raises(BlockingIOError, match=f"process {process.pid} on .* writes this checkpoint: .*'.*run'"):
+                fit(path)
+            assert fit(other).epochs == 2
+        finally:
+            process.kill()
+    assert fit(path).epochs == 2 and sorted(os.listdir(tmp_path)) == ["other", "run"]
+
+    class Nested(nn.Callback):
+        def on_epoch_end(self, model, epoch, history):
+            fit(path)
+
+    with pytest.raises(BlockingIOError, match=f"process {os.getpid()} on"):
+        fit(path, Nested())
+    assert sorted(os.listdir(tmp_path)) == ["other", "run"]

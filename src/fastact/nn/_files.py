@@ -1,8 +1,16 @@
 """Files that are whole or not there."""
 
 import contextlib
+import errno
 import os
+import platform
+import zlib
 from collections.abc import Iterator
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 def as_text(argument: str, path: str | os.PathLike[str]) -> str:
@@ -53,6 +61,55 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
             raise OSError(error.errno, error.strerror, path) from None  # of the same class, by the number
         raise
     _to_disk(folder)
+
+
+@contextlib.contextmanager
+def reserved(path: str) -> Iterator[None]:
+    """Refuse others who want to reserve ``path``, in any process, until the block ends or the process dies.
+
+    The operating system locks a file beside ``path``. Where it cannot, on some file systems, nothing is reserved.
+    """
+    descriptor = _locked(path)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(_lock_of(path))
+            os.close(descriptor)
+
+
+def _lock_of(path):
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{zlib.crc32(os.fsencode(name)):08x}.lock")  # no longer than any name may be
+
+
+def _locked(path):
+    """Return the descriptor of the locked file, None where there are no locks."""
+    while fcntl is not None:
+        try:
+            descriptor = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with contextlib.suppress(FileNotFoundError):  # its owner has ended, and removed it, meanwhile
+                if os.path.samestat(os.fstat(descriptor), os.stat(_lock_of(path))):
+                    with contextlib.suppress(OSError):  # a full disk: only the message would have needed it
+                        os.ftruncate(descriptor, 0)
+                        os.write(descriptor, f"process {os.getpid()} on {platform.node()}".encode())
+                    return descriptor
+        except BlockingIOError:
+            owner = os.read(descriptor, 200).decode(errors="replace") or "another process"
+            os.close(descriptor)
+            raise BlockingIOError(
+                errno.EWOULDBLOCK, f"{owner} writes this checkpoint: choose another path, or end that training", path
+            ) from None
+        except OSError:
+            os.close(descriptor)
+            return None
+        os.close(descriptor)
+    return None
 
 
 def _to_disk(path):

@@ -47,8 +47,8 @@ class RowReader:
         """Return the rows of the numbers ``index``."""
         if not self._plain:  # ndarray.take would first copy the whole array
             rows = self._buffer("chosen", len(index), self._dtype)
-            for target, row in zip(rows, index, strict=True):
-                np.copyto(target, self._array[row], casting="unsafe")
+            for target, row in enumerate(index):
+                rows[target] = self._array[row]
             return rows
         raw = self._buffer("raw", len(index), self._array.dtype)
         self._array.take(index, axis=0, out=raw, mode="clip")  # "raise" would copy `out`
@@ -160,25 +160,32 @@ class BatchStream:
         return batch if len(batch) == 3 else (*batch, None)
 
 
+def weight_of(rows: int, weights: Floats | None) -> float:
+    """Return what a batch counts: its rows, or the sum of their weights."""
+    return float(rows) if weights is None else float(np.add.reduce(weights, dtype=np.float64))
+
+
 class Means:
-    """The means over batches: of the loss by the batch's rows, or the sum of their weights, of the hits by the rows."""
+    """The means over batches: of the loss by the batch's rows, or the sum of their weights, of the hits by the rows.
+
+    ``sums`` are those of the loss and of its weights, of the hits and of the rows.
+    """
 
     def __init__(self, metric: str | None) -> None:
         self._metric = metric
-        self._loss = self._weight = self._hits = 0.0
-        self._rows = 0
+        self.sums = [0.0, 0.0, 0.0, 0.0]
 
     def add(self, loss: float, hits: float, rows: int, weights: Floats | None) -> None:
         """Count a batch."""
-        weight = rows if weights is None else float(np.add.reduce(weights, dtype=np.float64))
-        self._loss += loss * weight
-        self._weight += weight
-        self._hits += hits
-        self._rows += rows
+        weight, sums = weight_of(rows, weights), self.sums
+        sums[0] += loss * weight
+        sums[1] += weight
+        sums[2] += hits
+        sums[3] += rows
 
     def result(self) -> dict[str, float]:
         """Return the means by name: "loss", and the metric if there is one."""
-        if self._weight == 0.0:
+        loss, weight, hits, rows = self.sums
+        if weight == 0.0:
             raise ValueError("class_weight and sample_weight must not make the weights of all rows 0")
-        loss = {"loss": self._loss / self._weight}
-        return loss | {self._metric: self._hits / self._rows} if self._metric else loss
+        return {"loss": loss / weight} | ({self._metric: hits / rows} if self._metric else {})

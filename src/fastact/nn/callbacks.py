@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -190,7 +191,8 @@ class Checkpoint(_Monitor):
 
     The file is one that `Sequential.save` writes and `nn.load` reads: weights, the optimiser with its state, the loss,
     the history, and the state of the generator that draws the batches; with it the state of the other callbacks.
-    It is replaced as a whole: a crash, even in the middle of writing, leaves the checkpoint before.
+    It is replaced as a whole: a crash, even in the middle of writing, leaves the checkpoint before. While `fit` runs,
+    no other may write to the same path, in whatever process; a lock, a hidden file beside it, sees to that.
 
     ``fit(..., resume_from=path)``, otherwise with the arguments it had, goes on after the epoch of the checkpoint,
     with the result of an uninterrupted run, bit for bit (on the same machine and libraries). Where a callback has
@@ -212,7 +214,10 @@ class Checkpoint(_Monitor):
     ImportError
         safetensors is not installed: ``pip install "fastact[save]"``.
     OSError
-        ``path`` is a folder or a device, or lies in no folder.
+        ``path`` is a folder or a device, or lies in no folder. Of `fit`: the file cannot be written, because the disk
+        is full, say.
+    BlockingIOError
+        Of `fit`: another training writes to this path.
 
     Examples
     --------
@@ -247,6 +252,7 @@ class Checkpoint(_Monitor):
         self._callbacks: list[Callback] = [self]
         self._epochs = self._decided_on = 0
         self._due = False
+        self._writes = True
 
     def on_fit_begin(self, model: fastact.nn.Sequential) -> None:
         super().on_fit_begin(model)
@@ -258,8 +264,18 @@ class Checkpoint(_Monitor):
         for callback in self._callbacks:
             if isinstance(callback, Checkpoint):
                 callback._decide(model, epoch, history)
-        if self._due:
-            storage.save(model, self.path, self._callbacks)
+        if self._due and self._writes:
+            try:
+                storage.save(model, self.path, self._callbacks)
+            except OSError as error:
+                kept = "the one before is whole" if os.path.exists(self.path) else "there is none before it"
+                rest = (
+                    f"the checkpoint of epoch {epoch} is not written, {kept}. Once the cause (a full disk?) is gone, "
+                    "fit(resume_from=path) goes on from the last one"
+                )
+                if error.errno is None:
+                    raise OSError(f"{error}: {rest}") from error
+                raise OSError(error.errno, f"{error.strerror}: {rest}", self.path) from error
 
     def _decide(self, model, epoch, history):
         """Note the epoch's value and whether to write, once an epoch."""
@@ -277,6 +293,14 @@ class Checkpoint(_Monitor):
     def __repr__(self):
         best = f", save_best_only=True, monitor={self.monitor!r}" if self.save_best_only else ""
         return f"Checkpoint({self.path!r}, every_epochs={self.every_epochs}{best})"
+
+
+def reserved(callbacks: Iterable[Callback]) -> contextlib.ExitStack:
+    """Return a context manager within which no other training may write the files of these callbacks."""
+    with contextlib.ExitStack() as stack:
+        for path in dict.fromkeys(c.path for c in callbacks if isinstance(c, Checkpoint) and c._writes):
+            stack.enter_context(_files.reserved(path))
+        return stack.pop_all()
 
 
 class BatchCalls:
@@ -305,8 +329,11 @@ def _overrides(callback, name):
     return getattr(getattr(callback, name), "__func__", None) is not getattr(Callback, name)
 
 
-def prepared(callbacks: Iterable[Callback], loss: Loss, validated: bool, epochs: int) -> list[Callback]:
-    """Check the callbacks of a `fit` with this loss and so many epochs, and return them in the order of their calls."""
+def prepared(
+    callbacks: Iterable[Callback], loss: Loss, validated: bool, epochs: int, writes: bool = True
+) -> list[Callback]:
+    """Check the callbacks of a `fit` with this loss and so many epochs, and return them in the order of their calls;
+    ``writes`` says whether this process is to write checkpoints."""
     names = ["loss", *([loss.metric] if loss.metric else [])]
     names += [f"val_{name}" for name in names] if validated else []
     if isinstance(callbacks, Callback):
@@ -326,5 +353,5 @@ def prepared(callbacks: Iterable[Callback], loss: Loss, validated: bool, epochs:
     callbacks.sort(key=lambda callback: isinstance(callback, Checkpoint) and 2 - callback.save_best_only)
     for callback in callbacks:
         if isinstance(callback, Checkpoint):
-            callback._callbacks, callback._epochs = callbacks, epochs
+            callback._callbacks, callback._epochs, callback._writes = callbacks, epochs, writes
     return callbacks

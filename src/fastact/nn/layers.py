@@ -232,6 +232,14 @@ class Dense:
         """Return the layer's parameters: W and b, each with its gradient."""
         return [Parameter("W", self.W, self.dW), Parameter("b", self.b, self.db)]
 
+    def place_gradients(self, memory: Floats) -> None:
+        """Let dW and db, as they are now, lie one after the other in ``memory``, an array of as many numbers."""
+        size = self.in_features * self.out_features
+        dW, db = memory[:size].reshape(self.in_features, self.out_features), memory[size:]
+        if self.initialized:
+            dW[...], db[...] = self.dW, self.db
+        self.dW, self.db = dW, db
+
     def astype(self, dtype: DTypeLike) -> Dense:
         """Return a layer of the same settings and a copy of the same weights in another dtype."""
         twin = Dense(self.in_features, self.out_features, self.activation, self.negative_slope, self.init, dtype)

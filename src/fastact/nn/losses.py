@@ -98,6 +98,10 @@ class Loss:
             value = self.value_and_gradient(Y, targets, dY, Buffers(), weights)
         return value, dY
 
+    def __reduce__(self):
+        """A copy or pickle of one of this module's losses is that loss itself."""
+        return self.name if LOSSES.get(self.name) is self else super().__reduce__()
+
     def __repr__(self):
         return f"<loss {self.name}>"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations  # np.random, which NumPy loads when it is first named, stands in them
 
 import copy
+import itertools
 import math
 import os
 from collections.abc import Iterable
@@ -14,9 +15,10 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from fastact.nn import _checks, _fused, losses, onnx, optimizers, storage
 from fastact.nn._buffers import Buffers
 from fastact.nn._interrupts import Whole
+from fastact.nn._team import Alone
 from fastact.nn._types import Floats, Integer
 from fastact.nn.batches import Means, RowReader, converted
-from fastact.nn.callbacks import BatchCalls, Callback, prepared
+from fastact.nn.callbacks import BatchCalls, Callback, prepared, reserved
 from fastact.nn.data import NAMES, Data, DataBatches, DataReader
 from fastact.nn.history import History
 from fastact.nn.layers import Dense, Parameter
@@ -24,6 +26,8 @@ from fastact.nn.losses import Loss, LossName
 from fastact.nn.optimizers import Optimizer, OptimizerName
 from fastact.nn.progress import Progress
 from fastact.nn.weights import ClassWeight
+
+NOTES = 3  # numbers behind the gradients, in which processes that add those up tell each other more
 
 
 class Sequential:
@@ -77,6 +81,9 @@ class Sequential:
         self.optimizer: Optimizer | None = None
         self.history: History | None = None
         self.stop_training = False
+        self._buffers = Buffers()
+        self._named: tuple[list[Dense], list[Parameter]] = [], []  # layers, and their parameters
+        self._gradients = np.zeros(0, self.dtype)  # of all of them, and the notes that processes send with them
         if isinstance(seed, np.random.SeedSequence):
             seed = copy.deepcopy(seed)  # which `spawn` changes
         else:
@@ -85,13 +92,13 @@ class Sequential:
             except (TypeError, ValueError):
                 wanted = "an integer of at least 0, a SeedSequence or None"
                 raise ValueError(f"seed must be {wanted}, got {seed!r}") from None
+        if not any(layer.initialized for layer in self.layers):  # no other model has them
+            self._contiguous_gradients()
         batches, *children = seed.spawn(1 + len(self.layers))
         self._rng = np.random.default_rng(batches)
         for layer, child in zip(self.layers, children, strict=True):
             if not layer.initialized:
                 layer.initialize(np.random.default_rng(child))
-        self._buffers = Buffers()
-        self._named: tuple[list[Dense], list[Parameter]] = [], []  # layers, and their parameters
 
     def _check_layers(self):
         if not self.layers:
@@ -122,7 +129,7 @@ class Sequential:
 
     def parameters(self) -> list[Parameter]:
         """Return all parameters, each with its gradient, from the first layer to the last."""
-        if self._named[0] != self.layers:
+        if self._named[0] != self.layers or self._gradients_moved():
             parameters = [
                 parameter._replace(name=f"layers[{index}].{parameter.name}")
                 for index, layer in enumerate(self.layers)
@@ -130,6 +137,22 @@ class Sequential:
             ]
             self._named = list(self.layers), parameters
         return list(self._named[1])
+
+    def _gradients_moved(self):
+        """Return whether a layer's gradients lie elsewhere than when its parameters were named: it may be in another
+        model as well."""
+        weights = self._named[1][::2]
+        return any(layer.dW is not W.gradient for layer, W in zip(self.layers, weights, strict=True))
+
+    def _contiguous_gradients(self):
+        """Return the memory of the gradients of all parameters, one after the other, with room for notes at its end."""
+        memory = self._gradients
+        if not all(layer.dW is not None and layer.dW.base is memory for layer in self.layers):
+            sizes = [(layer.in_features + 1) * layer.out_features for layer in self.layers]
+            memory = self._gradients = np.zeros(sum(sizes) + NOTES, self.dtype)
+            for layer, end, size in zip(self.layers, itertools.accumulate(sizes), sizes, strict=True):
+                layer.place_gradients(memory[end - size : end])
+        return memory
 
     @np.errstate(all="ignore")
     def forward(self, X: ArrayLike) -> Floats:
@@ -264,6 +287,7 @@ class Sequential:
         callbacks: Iterable[Callback] = (),
         resume_from: str | os.PathLike[str] | None = None,
         progress: bool = False,
+        comm: Any = None,
     ) -> History:
         """Train the network.
 
@@ -310,6 +334,12 @@ class Sequential:
             that comes next.)
         progress : bool, optional
             Show a progress bar on standard error (needs tqdm; without it, and in a log, a line now and then).
+        comm : mpi4py.MPI.Intracomm, optional
+            A communicator, such as ``MPI.COMM_WORLD``, whose ranks train this model together: each calls `fit` with
+            the same arguments but for X, y, sample_weight and validation_data, which are its own rows (as many as it
+            has). ``batch_size`` counts the rows of all ranks. Weights, optimiser and history are the same in all ranks
+            from the beginning, when they are the first rank's, to the end; only the first writes checkpoints and reads
+            ``resume_from``. See ``docs/distributed.md``.
 
         Returns
         -------
@@ -327,6 +357,9 @@ class Sequential:
         ImportError, OSError
             ``resume_from`` cannot be read.
 
+        With ``comm`` they are raised in all ranks. An error that one rank alone can know of (of a callback between
+        steps, say) ends the job, once it has been printed.
+
         Notes
         -----
         An interrupted `fit` (Ctrl-C) leaves a model that has taken the steps up to then, each of them whole, and the
@@ -342,63 +375,96 @@ class Sequential:
         >>> history["loss"][-1] < 0.005
         True
         """
-        loss = losses.get(loss)
-        optimizer = optimizers.get(optimizer)
-        epochs = _checks.integer("epochs", epochs)
-        batch_size = _checks.integer("batch_size", batch_size)
-        reader = DataReader(self, loss, class_weight)
-        rng = self._rng if _checks.boolean("shuffle", shuffle) else None
-        stored = None if resume_from is None else storage.read(resume_from, "resume_from")
-        left = epochs if stored is None else epochs - stored.epochs
-        batches = reader.batches(X, y, sample_weight, batch_size, rng, steps_per_epoch, left)
-        validation = reader.validation(validation_data, batch_size, left)
-        validated = validation is not None
-        callbacks = prepared(callbacks, loss, validated, epochs)
-        if stored is not None:
-            stored.check(self, loss, optimizer, epochs, validated)
+        if comm is None:
+            team = Alone()
+        else:
+            from fastact.distributed import mpi
 
-        parameters = self.parameters()
+            team = mpi.team(comm)
+        with team.whole_job():
+            with team.agree():
+                loss = losses.get(loss)
+                optimizer = optimizers.get(optimizer)
+                epochs = _checks.integer("epochs", epochs)
+                batch_size = team.rows(_checks.integer("batch_size", batch_size))
+                shuffle = _checks.boolean("shuffle", shuffle)
+                stored = None if resume_from is None or team.rank else storage.read(resume_from, "resume_from")
+            validated, resumes = validation_data is not None, resume_from is not None
+            team.check_same(
+                lambda: {
+                    "layers": repr(self.layers), "loss": loss.name, "optimizer": repr(optimizer), "epochs": epochs,
+                    "shuffle": shuffle, "validation_data": "some" if validated else None,
+                    "resume_from": "a file" if resumes else None,
+                }
+            )  # fmt: skip
+            if resumes:
+                stored = team.of_first(stored)
+            left = epochs if stored is None else epochs - stored.epochs
+            with team.agree():
+                reader = DataReader(self, loss, class_weight)
+                rng = team.order(self._rng) if shuffle else None
+                batches = reader.batches(X, y, sample_weight, batch_size, rng, steps_per_epoch, left)
+                validation = reader.validation(validation_data, batch_size, left)
+                callbacks = prepared(callbacks, loss, validated, epochs, writes=team.rank == 0)
+                if stored is not None:
+                    stored.check(self, loss, optimizer, epochs, validated)
+            team.check_same(lambda: {"callbacks": [type(callback).__name__ for callback in callbacks]})
+            with team.agree():
+                files = reserved(callbacks)
+            with files:
+                return self._train(team, batches, validation, loss, optimizer, epochs, callbacks, stored, progress)
+
+    def _train(self, team, batches, validation, loss, optimizer, epochs, callbacks, stored, progress):
+        """Take the steps of `fit`, whose arguments have been checked."""
         self.loss, self.optimizer, self.history, self.stop_training = loss, optimizer, History(), False
-        for callback in callbacks:
-            callback.on_fit_begin(self)
-        if stored is not None:
-            stored.restore(self, callbacks)
-            del stored  # which is a second model
-        history, batch_calls = self.history, BatchCalls(callbacks)
-        total = (epochs - history.epochs) * len(batches)
-        with np.errstate(all="ignore"), Progress(total, "fit", bool(progress)) as bar, Whole() as whole_calls:
+        with team.agree():
+            for callback in callbacks:
+                callback.on_fit_begin(self)
+            if stored is not None:
+                stored.restore(self, callbacks)
+                del stored  # which is a second model
+        team.start(self)
+        parameters, history, batch_calls = self.parameters(), self.history, BatchCalls(callbacks)
+        updates = (epochs - history.epochs) * len(batches)
+        shown = bool(progress) and team.rank == 0
+        with np.errstate(all="ignore"), Progress(updates, "fit", shown) as bar, Whole() as whole_calls:
             for epoch in range(history.epochs + 1, epochs + 1):
                 if self.stop_training:
                     break
                 means = Means(loss.metric)
-                for number, (X_batch, targets_batch, weights) in enumerate(batches, start=1):
+                for number, batch in enumerate(team.steps(batches), start=1):
                     if number == 1:
-                        self._scale_fresh_layers(X_batch)
+                        team.scale_fresh_layers(self, batch)
                     watches = batch_calls.begin(self, epoch, number)
-                    value, right = self._train_step(
-                        X_batch, targets_batch, loss, optimizer, parameters, weights, watches
-                    )
-                    if not math.isfinite(value):
-                        raise self._diverged(f"the loss is {value} at epoch {epoch}, batch {number}")
+                    team.train_step(self, batch, parameters, watches, means, (epoch, number))
                     batch_calls.end(self, epoch, number)
-                    means.add(value, right, len(X_batch), weights)
                     bar.update()
-                if name := self._not_finite():
-                    raise FloatingPointError(
-                        f"{name} is not finite after the last batch of epoch {epoch}. A lower learning rate may help."
-                    )
-                measured = means.result()
-                if validation is not None:
-                    measured |= {f"val_{name}": mean for name, mean in self._evaluate(validation, loss).items()}
-                    if not math.isfinite(measured["val_loss"]):
-                        raise self._diverged(f"the validation loss is {measured['val_loss']} after epoch {epoch}")
+                means = team.total(means)
+                validation_means = None if validation is None else team.evaluate(self, validation)
+                with team.agree():
+                    measured = self._measured(means, validation_means, epoch)
                 whole_calls.run(history.record, measured)
                 bar.note(f"epoch {epoch}/{epochs}: " + ", ".join(f"{name} {history[name][-1]:.4g}" for name in history))
-                for callback in callbacks:
-                    callback.on_epoch_end(self, epoch, history)
+                with team.agree():
+                    for callback in callbacks:
+                        callback.on_epoch_end(self, epoch, history)
+                self.stop_training = team.any(self.stop_training)
             for callback in callbacks:
                 whole_calls.run(callback.on_fit_end, self)
         return history
+
+    def _measured(self, means, validation_means, epoch):
+        """Return the numbers of an epoch, all of which must be finite, as the weights must be."""
+        if name := self._not_finite():
+            raise FloatingPointError(
+                f"{name} is not finite after the last batch of epoch {epoch}. A lower learning rate may help."
+            )
+        measured = means.result()
+        if validation_means is not None:
+            measured |= {f"val_{name}": mean for name, mean in validation_means.result().items()}
+            if not math.isfinite(measured["val_loss"]):
+                raise self._diverged(f"the validation loss is {measured['val_loss']} after epoch {epoch}")
+        return measured
 
     def _scale_fresh_layers(self, X):
         """Finish the initialisation of the layers that waited for a batch."""
@@ -414,15 +480,18 @@ class Sequential:
 
     def _train_step(self, X, targets, loss, optimizer, parameters, weights=None, watches=()):
         """Forward pass, loss, backward pass, step; return the loss and the number of hits before the step."""
+        value, right, dY = self._loss_and_gradient(X, targets, loss, weights)
+        if math.isfinite(value):
+            self._backward(dY, watches)
+            optimizer.step(parameters)
+        return value, right
+
+    def _loss_and_gradient(self, X, targets, loss, weights):
+        """Return the loss of a batch, the number of hits, and ∂L/∂Y in the gradient buffer."""
         Y = self._forward(X)
         dY = self._gradient_buffer(len(X), self.out_features)
         value = loss.value_and_gradient(Y, targets, dY, self._buffers, weights)
-        if not math.isfinite(value):
-            return value, 0
-        right = loss.hits(Y, targets) if loss.metric else 0
-        self._backward(dY, watches)
-        optimizer.step(parameters)
-        return value, right
+        return value, loss.hits(Y, targets) if loss.metric else 0, dY
 
     @np.errstate(all="ignore")
     def predict(self, X: ArrayLike, batch_size: Integer = 256) -> Floats:
@@ -496,16 +565,14 @@ class Sequential:
         loss = losses.get(loss)
         batch_size = _checks.integer("batch_size", batch_size)
         batches = DataReader(self, loss).batches(X, y, sample_weight, batch_size)
-        return self._evaluate(batches, loss)
+        return self._means(batches, loss).result()
 
-    def _evaluate(self, batches, loss):
+    def _means(self, batches, loss):
         means = Means(loss.metric)
         for X, targets, weights in batches:
-            Y = self._forward(X)
-            dY = self._gradient_buffer(len(X), self.out_features)
-            value = loss.value_and_gradient(Y, targets, dY, self._buffers, weights)
-            means.add(value, loss.hits(Y, targets) if loss.metric else 0, len(X), weights)
-        return means.result()
+            value, right, _ = self._loss_and_gradient(X, targets, loss, weights)
+            means.add(value, right, len(X), weights)
+        return means
 
     def _checked_input(self, argument: str, X: ArrayLike) -> NDArray[Any]:
         X = _checks.real_matrix(argument, X, self.in_features)
@@ -649,7 +716,7 @@ class Sequential:
 
     def __getstate__(self):
         """Leave the arrays of a training step out of copies and pickles: a copy has buffers of its own."""
-        return {**vars(self), "_buffers": Buffers()}
+        return {**vars(self), "_buffers": Buffers(), "_named": ([], []), "_gradients": np.zeros(0, self.dtype)}
 
     def __repr__(self):
         layers = ",\n".join(f"    {layer!r}" for layer in self.layers)

@@ -99,8 +99,11 @@ class Optimizer(_config.Configured):
         TypeError, ValueError
             A parameter's arrays have another type, shape or layout.
         """
-        if not self._knows(parameters):
-            self._start(parameters)
+        if not (len(parameters) == len(self._parameters) and all(map(operator.is_, parameters, self._parameters))):
+            if self._knows(parameters):
+                self._hold(parameters)
+            else:
+                self._start(parameters)
         self._update(self._arrays, self._clipping(parameters), self.rate)
 
     def restore(self, parameters: Sequence[Parameter], state: Mapping[str, Sequence[Floats]], steps: int) -> None:
@@ -115,11 +118,9 @@ class Optimizer(_config.Configured):
         self.steps = steps
 
     def _knows(self, parameters):
-        if len(parameters) != len(self._parameters):
-            return False
-        return all(map(operator.is_, parameters, self._parameters)) or all(
-            new.value is old.value and new.gradient is old.gradient
-            for new, old in zip(parameters, self._parameters, strict=True)
+        """Return whether the state is of these parameters; their gradients may have moved."""
+        return len(parameters) == len(self._parameters) and all(
+            new.value is old.value for new, old in zip(parameters, self._parameters, strict=True)
         )
 
     def _start(self, parameters):
@@ -128,6 +129,11 @@ class Optimizer(_config.Configured):
         self._parameters = []  # until all is there: memory may run out
         self.steps = 0
         self.state = {slot: [np.zeros_like(p.value) for p in parameters] for slot in self.slots}
+        self._hold(parameters)
+
+    def _hold(self, parameters):
+        for parameter in parameters:
+            self._check(parameter)
         self._arrays = [
             (parameter.value, parameter.gradient, *slots)
             for parameter, *slots in zip(parameters, *self.state.values(), strict=True)

@@ -253,18 +253,22 @@ def read(path: str | os.PathLike[str], argument: str = "path") -> Stored:
         document = json.loads(text)
         version = document["version"]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: its description of the model cannot be read ({error!r})") from None
+        raise _damaged(f"{path} is damaged: its description of the model cannot be read ({error!r})") from None
     if version != VERSION:
         raise ValueError(
             f"{path} has version {version!r} of the format, but fastact {fastact.__version__} reads {VERSION}; it was "
             f"written by fastact {document.get('fastact')}: install that version or a newer one"
         )
     if checksum != _checksum(text, tensors):
-        raise ValueError(f"{path} is damaged: its checksum is {_checksum(text, tensors)}, wanted {checksum}")
+        raise _damaged(f"{path} is damaged: its checksum is {_checksum(text, tensors)}, wanted {checksum}")
     try:
         return _build(path, document, tensors)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} does not describe a model that fastact can build: {error}") from error
+
+
+def _damaged(how):
+    return ValueError(f"{how}. Take a copy of the file or another checkpoint; without either, train anew")
 
 
 def _read_file(path):
@@ -281,7 +285,7 @@ def _read_file(path):
                 raise ValueError(f"{path} is a safetensors file of another program: it has {found}, wanted {KEY!r}")
             return metadata[KEY], {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except safetensors.SafetensorError as error:
-        raise ValueError(f"{path} is no safetensors file, or is cut short: {error}") from None
+        raise _damaged(f"{path} is no safetensors file, or is cut short: {error}") from None
 
 
 def _build(path, document, tensors):

@@ -1,0 +1,1 @@
+"""Past one machine: training on the ranks of MPI (``model.fit(..., comm=...)``)."""
