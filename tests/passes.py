@@ -15,6 +15,9 @@ from fastact import _reference
 
 LONG = os.environ.get("FASTACT_TEST_LONG", "") not in ("", "0")  # the exhaustive settings: minutes instead of seconds
 
+# NumPy 1 gives a Python number beyond an array's type a type of its own, and takes DLPack's memory for read-only
+NUMPY_2 = np.lib.NumpyVersion(np.__version__) >= "2.0.0"
+
 F4, F8 = np.dtype("f4"), np.dtype("f8")
 UINT = {2: np.uint16, 4: np.uint32, 8: np.uint64}
 CORRECT = 0.5 + 2.0**-20  # bound of a correctly rounded pass: half an ULP, and the error of the float64 reference

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from passes import F4, F8, PASSES, assert_same_bits, each_pass, points
+from passes import F4, F8, NUMPY_2, PASSES, assert_same_bits, each_pass, points
 
 import fastact
 from fastact import ufuncs
@@ -146,7 +146,7 @@ def test_bfloat16(p):
             assert p(3.4e38, x).dtype == p(1e39, x).dtype == bfloat16
     if p.slope:
         with np.errstate(all="raise"):  # beyond float32, the common type
-            assert p(1e39, *[x] * (len(arrays) - 1), slope=np.array(0.5, F4)).dtype == F4
+            assert not NUMPY_2 or p(1e39, *[x] * (len(arrays) - 1), slope=np.array(0.5, F4)).dtype == F4
         with pytest.raises(ValueError, match=f"{p}: {p.arguments[0]} is an integer of 1329 bits"):
             p(10**400, *[x] * (len(arrays) - 1), slope=np.array(0.5, bfloat16))
     with pytest.raises(TypeError, match=r"complex64.*bfloat16"):
@@ -163,7 +163,7 @@ def test_python_numbers_are_weak(p):
     and no floating-point error (warnings are errors here, too)."""
     for dtype in (HALF, F4, *([bfloat16_dtype()] if importlib.util.find_spec("ml_dtypes") else [])):
         x = np.array([0.25, 0.5, 0.75], dtype)
-        for number in (0.5, 2, 1e39, 10**39):
+        for number in (0.5, 2, 1e39, 10**39) if NUMPY_2 else (0.5, 2):
             with np.errstate(all="ignore"):
                 full = np.full(3, number, F4).astype(dtype)
             with np.errstate(all="raise"):
@@ -356,14 +356,19 @@ def test_out_in_the_memory_of_others(p):
     arrays = [x] * len(p.arguments)
     want = p(*arrays)
     assert_same_bits(p(*[Exporter(x)] * len(arrays)), want)
-    for kind in (Exporter, memoryview, lambda target: array.array("f", target.tobytes())):
+    kinds = [Exporter, memoryview, lambda target: array.array("f", target.tobytes())]
+    for kind in kinds if NUMPY_2 else kinds[1:]:
         target = np.zeros(3, F4)
         out = kind(target)
         assert p(*arrays, out=out) is out
         assert_same_bits(np.frombuffer(out, F4) if isinstance(out, array.array) else target, want)
     mine = Exporter(x.copy())
-    p(*[mine] * len(arrays), out=mine)
-    assert_same_bits(mine.array, want)
+    if NUMPY_2:
+        p(*[mine] * len(arrays), out=mine)
+        assert_same_bits(mine.array, want)
+    else:
+        with pytest.raises(ValueError, match="out is read-only"):
+            p(*arrays, out=mine)
     target = np.zeros(3, F4)
     target.flags.writeable = False
     for out in (memoryview(target), bytes(12)):

