@@ -1,5 +1,6 @@
 """The theory of vanishing gradients, and the command that holds it against what is measured."""
 
+import math
 import os
 import re
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from fastact import nn
+from fastact import gradients, nn
 from fastact.cli import main
 from fastact.diagnostics import diagnose, theory
 
@@ -164,3 +165,14 @@ def test_a_hundred_layers(capsys):
     assert main(["gradients", *options]) == 0
     output = capsys.readouterr().out
     assert "the network keeps within the theory" in output and "nan" not in output
+
+
+def test_so_many_layers_that_nothing_is_left():
+    """Of the bound float64 has nothing left; and of a gradient that units which are off have stopped."""
+    row = gradients.Row("sigmoid", "unit_gain", theory.bound("sigmoid", 600), 0.0, math.inf, 1e-90, None)
+    assert row.bound == 0.0
+    assert "sigmoid, unit_gain: more than size-one weights allow" in gradients._findings([row], 600)
+    layers = [nn.Dense(2, 2, "relu", init=theory.unit, dtype=np.float64) for _ in range(30)]
+    model = nn.Sequential([*layers, nn.Dense(2, 2, dtype=np.float64)], seed=0)
+    diagnosis = diagnose(model, np.random.default_rng(0).standard_normal((50, 2)), np.arange(50) % 2)
+    assert math.isnan(diagnosis.layers[0].gradient_factor) and theory.passed_on(diagnosis) == 0.0

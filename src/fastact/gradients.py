@@ -176,8 +176,9 @@ def _findings(rows, depth):
             )
     for row in rows:
         if row.network > 1.01 * row.bound and row.bound < 1e-3:
+            times = f"{row.network / row.bound:.1e} times what" if row.bound > 0.0 else "more than"
             lines.append(
-                f"* {row.activation}, {row.init}: {row.network / row.bound:.1e} times what size-one weights allow, "
+                f"* {row.activation}, {row.init}: {times} size-one weights allow, "
                 f"because the weights are larger than one\n  (they would allow {row.own_bound:.1e}); a layer passes on "
                 f"{row.network ** (1 / depth):.2f} of a gradient, in the mean"
             )

@@ -229,7 +229,7 @@ def _cause_in_all(layers):
         return ""
     mean = math.exp(sum(math.log(layer.gradient_factor) for layer in layers) / len(layers))
     middle = layers[len(layers) // 2]
-    return f"It is no single layer: the {len(layers)} above pass on a factor of {mean:.2g} each{_reason(middle)}"
+    return f"It is no single layer: {len(layers)} layers above pass on a factor of {mean:.2g} each{_reason(middle)}"
 
 
 def _reason(layer):

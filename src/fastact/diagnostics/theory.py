@@ -82,7 +82,13 @@ def bound(activation: Activation | None, depth: Integer, negative_slope: Real = 
 
 
 def passed_on(diagnosis: Diagnosis) -> float:
-    """Return what the hidden layers leave of a gradient: ‖∂L/∂X‖ / ‖∂L/∂Y‖, Y the output of the last hidden layer."""
+    """Return what the hidden layers leave of a gradient: ‖∂L/∂X‖ / ‖∂L/∂Y‖, Y the output of the last hidden layer.
+
+    It is 0 where a layer below that one gets no gradient, though such a layer has no factor of its own.
+    """
+    *below, last = diagnosis.layers[:-1]
+    if last.activation_gradient_norm > 0.0 and any(layer.activation_gradient_norm == 0.0 for layer in below):
+        return 0.0
     return math.prod(layer.gradient_factor for layer in diagnosis.layers[:-1])
 
 
