@@ -111,8 +111,8 @@ def test_halves(name, dtype):
 @each_function
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_float32_into_halves(name, dtype):
-    """An `out` of fewer bits is rounded once, too: next to the middle between two halves, strided, broadcast, with
-    `where=` and by DLPack; what NumPy refuses stays refused."""
+    """An `out` of fewer bits is rounded once, too: next to the middle between two halves, strided, broadcast and with
+    `where=`; what NumPy refuses stays refused."""
     if dtype == "bfloat16":
         pytest.importorskip("ml_dtypes")
     function = getattr(exact, name)
@@ -151,6 +151,18 @@ def test_float32_into_halves_is_rounded_once():
     assert out[0] == want
     assert exact.sigmoid(x[0], out=np.empty((), F2)) == want
     assert exact.sigmoid(0.0029296875, dtype=F4, out=np.empty((), F2)) == want
+
+
+@each_function
+def test_float16_into_bfloat16(name):
+    """Rounded once, from the exact value: its bfloat16 is seldom in the middle, so all 65,536 are tried."""
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    out = np.empty(HALVES.size, ml_dtypes.bfloat16)
+    function = getattr(exact, name)
+    with np.errstate(all="ignore"):
+        wide = HALVES.astype(F4)
+    assert_same_bits(function(HALVES, out=out).copy(), function(wide, out=out))
+    assert_same_bits(function(HALVES, dtype=F2, out=out).copy(), function(wide, out=out))
 
 
 def test_halves_need_more_than_a_rounded_float32():

@@ -245,20 +245,25 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
 
 
 cdef bint written_to_half(int which, tuple inputs, out, where, dtype, casting) except -1:
-    """Whether the results of a pass of fastact.exact, computed of float32, have been written to an `out` of float16 or
-    bfloat16, rounded once; NumPy would round them to float32 first. If not, nothing has been touched."""
+    """Whether the results of a pass of fastact.exact have been written, rounded once, to an `out` of float16 or bfloat16
+    that is not the type computed in: NumPy would round to that first. If not, nothing has been touched."""
     cdef object x = inputs[0]
+    cdef object computed
     if not (cnp.PyArray_CheckExact(out) and (out.dtype.num == cnp.NPY_FLOAT16 or is_bfloat16(out.dtype))):
         return False
     if is_foreign(where) or is_foreign(x) or (isinstance(x, np.ndarray) and not cnp.PyArray_CheckExact(x)):
         return False
-    if common_dtype(inputs, dtype) != np.float32 or explain(which, inputs, out, dtype, casting, where) is not None:
+    computed = common_dtype(inputs, dtype)
+    if computed is None or computed == out.dtype:
+        return False
+    if explain(which, inputs, out, dtype, casting, where) is not None:
         return False
     x = np.asarray(x)
-    if not np.can_cast(x.dtype, np.float32, casting):
+    if not np.can_cast(x.dtype, computed, casting):
         return False
     with np.errstate(all="ignore"):  # NumPy's casts underflow, and find signalling NaNs invalid
-        np.copyto(out, ufuncs.to_odd(which, x), casting=casting, where=apart_from(out, np.asarray(where, bool)))
+        result = ufuncs.to_odd(which, x.astype(computed, copy=False))
+        np.copyto(out, result, casting=casting, where=apart_from(out, np.asarray(where, bool)))
     return True
 
 
@@ -1110,7 +1115,8 @@ def exact_sigmoid(x, out=None, *, where=True, dtype=None, casting="same_kind", o
         The input, of any shape: float32, float16 or bfloat16, or integers of 8 and 16 bits and bool, which become
         float16 and float32 as for `numpy.tanh`.
     out : ndarray, optional
-        Where the result goes; may be `x` itself. The same array is returned.
+        Where the result goes; may be `x` itself. The same array is returned. One of float16 or bfloat16 for a float32
+        input is rounded once, from the exact value.
     where, dtype, casting, order, subok
         As for every NumPy ufunc.
 
@@ -1152,7 +1158,8 @@ def exact_sigmoid_derivative(x, out=None, *, where=True, dtype=None, casting="sa
     x : array_like
         The pre-activation, the forward pass's input, of any shape; types as for `fastact.exact.sigmoid`.
     out : ndarray, optional
-        Where the result goes; may be `x` itself. The same array is returned.
+        Where the result goes; may be `x` itself. The same array is returned. One of float16 or bfloat16 for a float32
+        input is rounded once, from the exact value.
     where, dtype, casting, order, subok
         As for every NumPy ufunc.
 
@@ -1194,7 +1201,8 @@ def exact_tanh(x, out=None, *, where=True, dtype=None, casting="same_kind", orde
         The input, of any shape: float32, float16 or bfloat16, or integers of 8 and 16 bits and bool, which become
         float16 and float32 as for `numpy.tanh`.
     out : ndarray, optional
-        Where the result goes; may be `x` itself. The same array is returned.
+        Where the result goes; may be `x` itself. The same array is returned. One of float16 or bfloat16 for a float32
+        input is rounded once, from the exact value.
     where, dtype, casting, order, subok
         As for every NumPy ufunc.
 
@@ -1236,7 +1244,8 @@ def exact_tanh_derivative(x, out=None, *, where=True, dtype=None, casting="same_
     x : array_like
         The pre-activation, the forward pass's input, of any shape; types as for `fastact.exact.tanh`.
     out : ndarray, optional
-        Where the result goes; may be `x` itself. The same array is returned.
+        Where the result goes; may be `x` itself. The same array is returned. One of float16 or bfloat16 for a float32
+        input is rounded once, from the exact value.
     where, dtype, casting, order, subok
         As for every NumPy ufunc.
 
