@@ -10,7 +10,7 @@ They give the values of the functions of the same names in `fastact`, and have w
 - a Python number for a slope takes part in choosing the type beside integers and bool, as for every ufunc;
 - `out` is a NumPy array, or of a library that has ``__array_ufunc__``: no DLPack, no buffers;
 - errors are in NumPy's words;
-- a float16 or bfloat16 `out` for float32 inputs takes results that were rounded to float32 first, in the exact ones too;
+- an `out` of float16 or bfloat16 takes float32 results rounded once more, of the exact ones too;
 - where ml_dtypes is imported after fastact, they know its bfloat16 once `meet_bfloat16` has been called (the functions
   call it by themselves).
 
