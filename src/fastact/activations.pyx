@@ -245,8 +245,8 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
 
 
 cdef bint written_to_half(int which, tuple inputs, out, where, dtype, casting) except -1:
-    """Whether the results of a pass of fastact.exact have been written, rounded once, to an `out` of float16 or bfloat16
-    that is not the type computed in: NumPy would round to that first. If not, nothing has been touched."""
+    """Whether the results of an exact pass have been written, rounded once, to an `out` of float16 or bfloat16 that is
+    not the type computed in: NumPy would round to that first. If not, nothing has been touched."""
     cdef object x = inputs[0]
     cdef object computed
     if not (cnp.PyArray_CheckExact(out) and (out.dtype.num == cnp.NPY_FLOAT16 or is_bfloat16(out.dtype))):
