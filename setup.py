@@ -42,8 +42,10 @@ class BuildKernels(build_ext):
         if self.compiler.compiler_type == "msvc":
             compile_flags, link_flags, openmp = ["/O2", "/fp:precise", "/std:c11"], [], (["/openmp"], [])
         else:
-            compile_flags = [*EXACT, *COMPILE]
-            link_flags, openmp = [*EXACT, "-lm"], (["-fopenmp"], ["-fopenmp"])
+            compile_flags = [*EXACT, *COMPILE, *["-O1"] * TRACED]
+            # of several OpenMP runtimes that a process may come to hold, all calls go to the one there is at the start
+            at_once = ["-Wl,-z,now"] if sys.platform == "linux" else []
+            link_flags, openmp = [*EXACT, *at_once, "-lm"], (["-fopenmp"], ["-fopenmp"])
         if self.openmp_works(*openmp):
             compile_flags, link_flags = compile_flags + openmp[0], link_flags + openmp[1]
         else:

@@ -17,18 +17,20 @@ def _forked():
     return bool(flags & PF_FORKNOEXEC)
 
 
-def _runtimes():
-    """The files of GNU's OpenMP that are loaded: the system's, and those of wheels, which bring their own."""
+def _ranges():
+    """Where copies of GNU's OpenMP lie in memory: the system's, and those that wheels bring."""
     try:
         with open("/proc/self/maps", "rb") as maps:
-            return {line.split(maxsplit=5)[5].strip() for line in maps if b"/libgomp" in line}
+            lines = [line for line in maps if b"/libgomp" in line]
     except OSError:
-        return set()
+        return []
+    return [[int(end, 16) for end in line.split()[0].split(b"-")] for line in lines]
 
 
-_before = _runtimes() if _forked() else set()
+_before = _ranges() if _forked() else []
 
 from fastact import kernels  # noqa: E402 after the look at what was there before it
 
-if _before and _runtimes() == _before:  # none was added, so one of these is fastact's; who loaded it cannot be told
+# Whose copy the kernels call is the loader's choice: one that PyTorch has loaded for all comes before fastact's own.
+if any(start <= kernels.openmp_address() < end for start, end in _before):  # who used it cannot be told
     kernels.set_forked()

@@ -25,6 +25,7 @@ cdef extern from "openmp.h" nogil:
     int fastact_watch_forks()
     int fastact_startable(int threads)
     int omp_get_max_threads()
+    size_t fastact_openmp_address()
 
 
 OPENMP_RUNTIME = FASTACT_OPENMP_RUNTIME.decode()
@@ -126,6 +127,11 @@ def set_forked():
     """Stay on one thread from now on, as after a fork."""
     global fastact_forked
     fastact_forked = 1
+
+
+def openmp_address():
+    """Where the OpenMP runtime lies whose functions the kernels call; 0 without OpenMP."""
+    return fastact_openmp_address()
 
 
 def is_forked():

@@ -21,6 +21,7 @@
 #define FASTACT_HAS_OPENMP 1
 #endif
 
+#include <stddef.h>
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -30,6 +31,16 @@
 #else
 #define FASTACT_THREAD_LOCAL _Thread_local
 #endif
+
+/* Where the runtime's code lies, of which a process may hold several copies; 0 without OpenMP. */
+static size_t fastact_openmp_address(void)
+{
+#ifdef _OPENMP
+    return (size_t)omp_get_max_threads;
+#else
+    return 0;
+#endif
+}
 
 /* The team size that `with num_threads(n)` asks for in this Python thread; 0: the process's own setting. */
 static FASTACT_THREAD_LOCAL int fastact_thread_local_num_threads = 0;
