@@ -7,9 +7,11 @@ import time
 import numpy as np
 import pytest
 
+import fastact
 from fastact import distributed, nn
 from fastact.distributed import dask as module
 
+dask = pytest.importorskip("dask", reason="Dask is not installed")
 da = pytest.importorskip("dask.array", reason="Dask is not installed")
 dask_distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
 
@@ -192,3 +194,27 @@ def test_a_loss_that_is_not_finite_is_named():
         distributed.fit(
             nn.Sequential(layers, seed=0), *arrays(X * 8e37, Y), loss="softmax_cross_entropy", optimizer="adam"
         )
+
+
+# ----------------------------------------------------------------------------------------------------------- arrays
+
+
+@pytest.mark.parametrize("scheduler", ["synchronous", "threads", "distributed"])
+def test_arrays_have_the_bits_of_one_machine(scheduler, request):
+    """Chain and reduction, lazy, under each scheduler, in chunks of odd sizes."""
+    client = request.getfixturevalue("client") if scheduler == "distributed" else None
+    x = RNG.normal(0, 3, (301, 77)).astype(np.float32)
+    dask_x = da.from_array(x, chunks=(50, 20))
+    for function in (fastact.sigmoid, fastact.tanh_derivative, fastact.relu):
+        lazy = function(2 * dask_x - 1)
+        assert isinstance(lazy, da.Array) and lazy.dtype == np.float32 and lazy.chunks == dask_x.chunks
+        result = client.compute(lazy).result() if client else lazy.compute(scheduler=scheduler)
+        assert result.tobytes() == function(2 * x - 1).tobytes()
+
+
+def test_a_chain_of_arrays_is_one_task_a_chunk():
+    """The pass is fused with what stands before and after it."""
+    x = da.ones((400, 100), chunks=(100, 100), dtype="f4")
+    (y,) = dask.optimize(fastact.tanh(2 * x + 1) * 3)
+    tasks = [task for task in dict(y.__dask_graph__()).values() if type(task).__name__ != "Alias"]
+    assert len(tasks) == 4
