@@ -27,6 +27,8 @@ MODULES = ["", "_reference", "activations", "nn", *(f"nn.{name}" for name in NN)
 MODULES += [f"diagnostics.{name}" for name in DIAGNOSTICS]
 if importlib.util.find_spec("matplotlib"):
     MODULES += ["plots"]
+if importlib.util.find_spec("distributed"):
+    MODULES += ["distributed.dask"]
 if importlib.util.find_spec("sklearn"):
     MODULES += ["sklearn", "sklearn.estimators", "sklearn.patching"]
 

@@ -319,3 +319,45 @@ def test_gil_is_released(dtype, threads):
     with fastact.num_threads(threads):
         assert progress_during(lambda: fastact.tanh(x, out=out), patience=60) >= 5
         assert progress_during(lambda: fastact.tanh(x[::2], out=out[::2]), patience=60) >= 5
+
+
+SHARE = """
+import threading
+import numpy as np, fastact
+from fastact import kernels
+
+kernels.set_processors(4)
+fastact.set_num_threads(3)
+x, ended = np.ones(2**22, "f4"), threading.Event()
+
+def long_calls(function):
+    while not ended.is_set():
+        function(x, out=x)
+
+def seen(threads, wanted):
+    "Whether a call would at some time within half a minute have so many of its threads."
+    import time
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        if kernels.share(threads) == wanted:
+            return True
+    return False
+
+assert kernels.share(3) == 3 and kernels.share(8) == 8
+others = [threading.Thread(target=long_calls, args=(fastact.tanh,)) for _ in range(3)]
+others[0].start()
+assert seen(3, 2)  # half of four
+with fastact.num_threads(3):
+    assert {kernels.share(3) for _ in range(1000)} == {3}
+others[1].start(), others[2].start()
+assert seen(3, 1)
+ended.set()
+for other in others:
+    other.join()
+assert kernels.share(3) == 3
+"""
+
+
+@pytest.mark.skipif(not kernels.HAS_OPENMP, reason="built without OpenMP")
+def test_long_calls_in_several_python_threads_share_the_processors():
+    run(SHARE)

@@ -145,6 +145,8 @@ cdef void apply_parallel(
     int threads) noexcept nogil
 
 cdef int threads_for(int which, bint is_double, Py_ssize_t n) noexcept nogil
+cdef int begin_team(int threads) noexcept nogil
+cdef void end_team() noexcept nogil
 
 cdef bint streams(const void *a, const void *b, const void *out, Py_ssize_t size) noexcept nogil
 

@@ -24,6 +24,8 @@ cdef extern from "openmp.h" nogil:
     int fastact_forked
     int fastact_watch_forks()
     int fastact_startable(int threads)
+    int fastact_call_begins()
+    void fastact_call_ends()
     int omp_get_max_threads()
     size_t fastact_openmp_address()
 
@@ -43,6 +45,7 @@ pass_table = fastact_pass_table
 cdef Py_ssize_t cache_size = 2**25
 cdef int process_num_threads = 1
 cdef int process_openmp_num_threads = 1  # omp_get_max_threads() when that was set
+cdef int processors = 1
 
 if fastact_watch_forks():
     raise MemoryError("fastact: no memory to register what is to be done at a fork")
@@ -55,6 +58,12 @@ def set_cache_size(Py_ssize_t size):
     previous = cache_size
     cache_size = size
     return previous
+
+
+def set_processors(int n):
+    """Set how many processors the process may use, which its long calls share."""
+    global processors
+    processors = n
 
 
 def available_isas():
@@ -176,6 +185,27 @@ cdef int threads_for(int which, bint is_double, Py_ssize_t n) noexcept nogil:
     return fastact_startable(<int>min(<Py_ssize_t>most_threads(), n // grain))
 
 
+cdef int begin_team(int threads) noexcept nogil:
+    """Return how many of its threads a long call may have beside others that run at the moment, in other Python
+    threads: its share of the processors, unless this thread has asked for a number of its own. `end_team` must follow.
+    """
+    cdef int running = fastact_call_begins()
+    if running == 1 or fastact_thread_local_num_threads > 0:
+        return threads
+    return max(1, min(threads, processors // running))
+
+
+cdef void end_team() noexcept nogil:
+    fastact_call_ends()
+
+
+def share(int threads):
+    """Return how many of its threads a long call would have now, beside those that run in other Python threads."""
+    cdef int found = begin_team(threads)
+    end_team()
+    return found
+
+
 cdef void tile(
         int which, const floating *a, const floating *b, const floating *slope, Py_ssize_t slope_step,
         floating *out, Py_ssize_t n) noexcept nogil:
@@ -213,11 +243,13 @@ cdef void apply_parallel(
     cdef Py_ssize_t tiles = (n + TILE - 1) // TILE
     cdef Py_ssize_t t
     cdef bint streamed = streams(&a[0], &b[0], &out[0], n * sizeof(floating))
-    for t in prange(tiles, num_threads=threads, schedule="static"):
+    cdef int share = begin_team(threads)
+    for t in prange(tiles, num_threads=share, schedule="static"):
         if streamed:
             apply_streamed(which, &a[t * TILE], &b[t * TILE], slope, &out[t * TILE], min(TILE, n - t * TILE))
         else:
             apply(which, &a[t * TILE], &b[t * TILE], &slope, 0, &out[t * TILE], min(TILE, n - t * TILE))
+    end_team()
 
 
 cdef bint streams(const void *a, const void *b, const void *out, Py_ssize_t size) noexcept nogil:

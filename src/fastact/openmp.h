@@ -47,6 +47,27 @@ static FASTACT_THREAD_LOCAL int fastact_thread_local_num_threads = 0;
 /* omp_get_max_threads() when that was asked for. */
 static FASTACT_THREAD_LOCAL int fastact_thread_local_openmp_num_threads = 0;
 
+/* How many long calls run in this process at the moment. */
+static int fastact_running = 0;
+
+static int fastact_call_begins(void)
+{
+    int running;
+#ifdef _OPENMP
+#pragma omp atomic capture
+#endif
+    running = ++fastact_running;
+    return running;
+}
+
+static void fastact_call_ends(void)
+{
+#ifdef _OPENMP
+#pragma omp atomic
+#endif
+    fastact_running--;
+}
+
 /* OpenMP's threads do not survive a fork, and entering a team would wait for them forever. */
 static int fastact_forked = 0;
 

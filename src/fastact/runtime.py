@@ -23,6 +23,9 @@ MOST_THREADS = 1024
 def set_num_threads(n: SupportsIndex) -> None:
     """Set how many threads a long call may use, for the whole process.
 
+    Long calls that run at the same time in several Python threads (of Dask, joblib or your own) share the processors:
+    of n calls, each has its n-th part of them, or fewer threads where fewer are set.
+
     A forked child stays on one thread whatever is set: OpenMP's threads do not survive a fork. A limit that is set in
     OpenMP itself afterwards, by ``threadpoolctl.threadpool_limits`` for one, holds as well.
 
@@ -53,6 +56,8 @@ def set_num_threads(n: SupportsIndex) -> None:
 @contextlib.contextmanager
 def num_threads(n: SupportsIndex) -> Iterator[None]:
     """Within the block, calls from this Python thread may use `n` threads; other Python threads are not affected.
+
+    They have that many whatever runs beside them; see `set_num_threads`.
 
     Parameters
     ----------
@@ -253,6 +258,7 @@ def _choose_isa():
 
 
 def _choose_num_threads():
+    kernels.set_processors(min(_processors(), MOST_THREADS))
     kernels.set_num_threads(
         _environment_threads("FASTACT_NUM_THREADS") or _environment_threads("OMP_NUM_THREADS")
         or min(_processors(), MOST_THREADS))

@@ -43,6 +43,8 @@ from cython.parallel cimport prange
 from fastact.kernels cimport (
     FASTACT_N_PASSES,
     apply,
+    begin_team,
+    end_team,
     fastact_fp_enter,
     fastact_fp_leave,
     fastact_fpenv,
@@ -267,8 +269,10 @@ cdef void walk(int which, Part *part, Storage storage, bint is_double) noexcept 
 cdef void walk_all(int which, Part *part, int parts, Storage storage, bint is_double) noexcept nogil:
     """Each thread its part; prange releases the GIL."""
     cdef Py_ssize_t t
-    for t in prange(parts, num_threads=parts, schedule="static"):
+    cdef int share = begin_team(parts)
+    for t in prange(parts, num_threads=share, schedule="static"):
         walk(which, &part[t], storage, is_double)
+    end_team()
 
 
 cdef bint storage_of(int which, int kind, Storage *storage) noexcept:

@@ -1,1 +1,5 @@
-"""Past one machine: training on the ranks of MPI (``model.fit(..., comm=...)``)."""
+"""Past one machine: training on a cluster of Dask (`fit`) and on the ranks of MPI (``model.fit(..., comm=...)``)."""
+
+from fastact.distributed.dask import fit
+
+__all__ = ["fit"]
