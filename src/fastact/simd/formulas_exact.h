@@ -3,18 +3,21 @@
  *
  * A result is the sum of two floats, high and low, |low| an ULP of high or so. It is sure where low may be off by a part of
  * 2^-k, up or down, and their sum rounds to the same float. The margins 2^-k rest on trying: all 2^32 inputs come out right
- * (tools/prove_exact.py). The largest that some input needs are 1/1145 for the sigmoid and 1/818 for the derivatives with 16
- * powers, 1/263 and 1/243 with 8, 1/129 for tanh by 32 intervals, 1/63 by the exponential.
+ * (tools/prove_exact.py). The largest that some input needs are 1/1145 for the sigmoid and 1/653 for the derivatives with 16
+ * powers, 1/263 and 1/151 with 8, 1/129 for tanh by 32 intervals, 1/63 by the exponential.
  *
  * A NaN is never sure. */
 
 #define SIGMOID_MARGIN (POWERS == 8 ? 0x1.8p-8f : 0x1p-9f)
+#define DERIVATIVE_MARGIN (POWERS == 8 ? 0x1p-7f : 0x1p-9f)
 #define TANH_MARGIN 0x1p-7f
 #define TANH_SURE 0x1.06p+0f
 
-/* Below, exp(-x) nears 2^24, where 1 + exp(-x) less 1 is no longer exact. For this x the sigmoid and its derivative lie
- * next to the middle between two floats and are never sure: nor are they below, where this x is taken instead. */
+/* Below, exp(-x) nears 2^24, where 1 + exp(-x) less 1 is no longer exact. For this x the sigmoid lies next to the middle
+ * between two floats and is never sure: nor is it below, where this x is taken instead. */
 #define PAIR_LOWEST -0x1.049fe6p+4f
+/* The same for the derivatives, whose low parts are normal numbers up to here. */
+#define DERIVATIVE_LOWEST -0x1.e1bf14p+5f
 /* From here on exp(-x) is below 2^-34, and the results no longer change. */
 #define PAIR_HIGHEST 30.0f
 
@@ -22,7 +25,7 @@
 
 #define U U_f32
 
-/* exp(-x) = s*(1 - r + rest) to 2^-34, for x between PAIR_LOWEST and PAIR_HIGHEST.
+/* exp(-x) = s*(1 - r + rest) to 2^-34, for x between DERIVATIVE_LOWEST and PAIR_HIGHEST.
  *
  * Algorithm: Tang's (ACM TOMS 15, 1989): s = 2^n, n a multiple of 1/POWERS, r = x + n*ln(2) exactly; w makes up for what s
  * and ln(2) lack: exp(-x) = s*(1 - r + r*r*q)*(1 + w), of whose terms with w two count. */
@@ -44,18 +47,19 @@ INLINE void f32_exponential_parts(const v_f32 *x, v_f32 *s, v_f32 *r, v_f32 *res
     EACH rest[u] = f32_nmad(r[u], f32_mad(r[u], q[u], w[u]), w[u]);
 }
 
-/* y + low = 1/(1 + exp(-x)), |low| an ULP of y or so, for x up to PAIR_HIGHEST. */
-INLINE void f32_sigmoid_pair(const v_f32 *x, v_f32 *y, v_f32 *low)
+/* y + low = 1/(1 + exp(-x)), |low| an ULP of y or so, for x up to PAIR_HIGHEST. What 1 + exp(-x) loses is known from
+ * either term, and exact where that is the larger: exp(-x) if x <= 0, `falling`. */
+INLINE void f32_sigmoid_pair(int falling, const v_f32 *x, v_f32 *y, v_f32 *low)
 {
     const v_f32 one = f32_set1(1);
     v_f32 bounded[U], s[U], r[U], e[U], e_low[U], d[U], d_low[U], rest[U];
-    EACH bounded[u] = f32_max(f32_set1(PAIR_LOWEST), x[u]);
+    EACH bounded[u] = f32_max(f32_set1(falling ? DERIVATIVE_LOWEST : PAIR_LOWEST), x[u]);
     f32_exponential_parts(bounded, s, r, rest);
     EACH e[u] = f32_nmad(s[u], r[u], s[u]);
     EACH e_low[u] = f32_nmad(s[u], r[u], f32_sub(s[u], e[u]));
     EACH e_low[u] = f32_mad(s[u], rest[u], e_low[u]);
     EACH d[u] = f32_add(e[u], one);
-    EACH d_low[u] = f32_sub(e[u], f32_sub(d[u], one));
+    EACH d_low[u] = falling ? f32_sub(one, f32_sub(d[u], e[u])) : f32_sub(e[u], f32_sub(d[u], one));
     EACH d_low[u] = f32_add(d_low[u], e_low[u]);
     EACH y[u] = f32_div(one, f32_add(d[u], d_low[u]));
     EACH rest[u] = f32_nmad(d[u], y[u], one);
@@ -74,7 +78,7 @@ INLINE void f32_exact_sigmoid(const v_f32 *x, v_f32 *y, m_f32 *sure)
 {
     v_f32 bounded[U], high[U], low[U];
     EACH bounded[u] = f32_min(f32_set1(PAIR_HIGHEST), x[u]);
-    f32_sigmoid_pair(bounded, high, low);
+    f32_sigmoid_pair(0, bounded, high, low);
     f32_rounded(SIGMOID_MARGIN, high, low, y, sure);
 }
 
@@ -83,11 +87,11 @@ INLINE void f32_derivative_pair(const v_f32 *x, v_f32 *y, m_f32 *sure)
 {
     const v_f32 one = f32_set1(1), two = f32_set1(2);
     v_f32 z[U], z_low[U], product[U], low[U];
-    f32_sigmoid_pair(x, z, z_low);
+    f32_sigmoid_pair(1, x, z, z_low);
     EACH product[u] = f32_nmad(z[u], z[u], z[u]);
     EACH low[u] = f32_nmad(z[u], z[u], f32_sub(z[u], product[u]));
     EACH low[u] = f32_mad(z_low[u], f32_nmad(z[u], two, one), low[u]);
-    f32_rounded(SIGMOID_MARGIN, product, low, y, sure);
+    f32_rounded(DERIVATIVE_MARGIN, product, low, y, sure);
 }
 
 INLINE void f32_exact_sigmoid_derivative(const v_f32 *x, v_f32 *y, m_f32 *sure)

@@ -26,9 +26,8 @@
  *   where HAS_HALVES is defined: f32_load_float16, f32_store_float16     a vector of halves, converted
  *                                f32_load_upper, f32_store_upper         the upper halves of the elements, the others 0
  *   where HAS_PAIRS is defined, that is, where f32_fma is fast (formulas_exact.h):
- *   f32_both(m, n)        the lanes of both masks; f32_mask_bits(m) is a bit a lane, the first lane's the lowest
+ *   f32_mask_bits(m)      a bit a lane, the first lane's the lowest
  *   POWERS                entries of the table of 2^(j/POWERS)
- *   f32_bounded(a, low, high)     a between the two (NaN stays), if f32_fine_power needs that
  *   f32_fine_power(z, n), f32_fine_rest(z)    2^n, n a multiple of 1/POWERS, z = n + 1.5*2^23/POWERS, as a float32 and
  *                         what that lacks, relatively
  *   f32_lookup32(table, i)        table[low 5 bits of i], where HAS_LOOKUP32 is defined
@@ -73,12 +72,8 @@ typedef double e_f64;
         (void)n;                                                                                             \
         return T##_from_bits(T##_iadd(entry, T##_sll(T##_to_bits(z), shift)));                               \
     }
-/* f32_bounded, f32_fine_power and f32_fine_rest by f32_lookup8. */
+/* f32_fine_power and f32_fine_rest by f32_lookup8. */
 #define FINE_POWERS_OF_8                                                                                     \
-    INLINE v_f32 f32_bounded(v_f32 a, float low, float high)                                                 \
-    {                                                                                                        \
-        return f32_min(f32_set1(high), f32_max(f32_set1(low), a));                                           \
-    }                                                                                                        \
     INLINE v_f32 f32_fine_power(v_f32 z, v_f32 n)                                                            \
     {                                                                                                        \
         static const float table[] = {POWERS_8};                                                             \

@@ -137,7 +137,6 @@ INLINE void f32_store_upper(uint16_t *p, v_f32 a)
     _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(packed));
 }
 
-INLINE m_f32 f32_both(m_f32 a, m_f32 b) { return _mm256_and_ps(a, b); }
 INLINE uint32_t f32_mask_bits(m_f32 m) { return (uint32_t)_mm256_movemask_ps(m); }
 FINE_POWERS_OF_8
 #define HAS_PAIRS

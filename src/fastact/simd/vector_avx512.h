@@ -143,9 +143,7 @@ INLINE void f32_store_upper(uint16_t *p, v_f32 a)
     _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_srli_epi32(f32_to_bits(a), 16)));
 }
 
-INLINE m_f32 f32_both(m_f32 a, m_f32 b) { return a & b; }
 INLINE uint32_t f32_mask_bits(m_f32 m) { return m; }
-INLINE v_f32 f32_bounded(v_f32 a, float low, float high) { (void)low, (void)high; return a; } /* scalef saturates */
 INLINE v_f32 f32_fine_power(v_f32 z, v_f32 n)
 {
     static const float table[] = {POWERS_16};

@@ -138,7 +138,6 @@ INLINE void f32_store_float16(uint16_t *p, v_f32 a) { vst1_u16(p, vreinterpret_u
 INLINE v_f32 f32_load_upper(const uint16_t *p) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16)); }
 INLINE void f32_store_upper(uint16_t *p, v_f32 a) { vst1_u16(p, vshrn_n_u32(vreinterpretq_u32_f32(a), 16)); }
 
-INLINE m_f32 f32_both(m_f32 a, m_f32 b) { return vandq_u32(a, b); }
 INLINE uint32_t f32_mask_bits(m_f32 m)
 {
     static const uint32_t lane_bits[] = {1, 2, 4, 8};
