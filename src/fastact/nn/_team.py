@@ -1,5 +1,7 @@
 """The processes that train one model together, as `Sequential.fit` sees them. Here: one process, which is alone."""
 
+from __future__ import annotations  # np.random, which NumPy loads when it is first named, stands in them
+
 import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator
