@@ -1,6 +1,6 @@
 """An array larger than memory from disk through `fastact.sigmoid` and back to disk, chunk by chunk, by Dask.
 
-    python bench/out_of_memory.py                       # 2 GiB of float32, in processes that may have 512 MiB
+    python bench/out_of_memory.py                       # 4 GiB of float32, in processes that may have 1 GiB
     python bench/out_of_memory.py --gib 64 --limit 2048
 
 Each run is a process of its own, which the system refuses more memory than the limit (RLIMIT_DATA), so that an array
@@ -104,8 +104,8 @@ def run(way, folder, kind, limit):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--gib", type=float, default=2.0, help="size of the array (2)")
-    parser.add_argument("--limit", type=int, default=512, help="MiB of memory that a run may have (512)")
+    parser.add_argument("--gib", type=float, default=4.0, help="size of the array (4)")
+    parser.add_argument("--limit", type=int, default=1024, help="MiB of memory that a run may have (1024)")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each way, in turn (3)")
     parser.add_argument("--folder", type=Path, help="where to write; the default is the system's temporary folder")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)

@@ -232,6 +232,7 @@ class Cluster(Alone):
         self._steps = 0
 
     def start(self, model: Any) -> None:
+        super().start(model)
         self._gradients = model._contiguous_gradients()[:-NOTES]
 
     def steps(self, batches: Iterable[int]) -> Iterator[int]:
@@ -261,13 +262,13 @@ class Cluster(Alone):
             for gradient, sums in results:
                 if sums[1] > 0.0:
                     self._gradients += gradient * (sums[1] / weight)
-            model.optimizer.step(parameters)
+            self.optimizer.step(parameters)
 
     def evaluate(self, model: Any, batches: Any) -> Means:
         if not isinstance(batches, _Chunks):
             return super().evaluate(model, batches)
         parts = [_Part(chunk, None, 0, rows) for chunk, rows in enumerate(batches.rows) if rows]
-        means = Means(model.loss.metric)
+        means = Means(self.loss.metric)
         for sums in self._results(_evaluation, model, batches, parts, None):
             means.sums = [a + b for a, b in zip(means.sums, sums, strict=True)]
         return means
@@ -278,7 +279,7 @@ class Cluster(Alone):
         # as a task's argument, not scattered: that Dask could not hand out again once a worker is lost
         present = self._client.submit(_given, weights, pure=False)
         chunks = [data.futures[part.chunk] for part in parts]
-        options = {"network": self._network, "weights": present, "loss": model.loss, "place": place, "pure": False}
+        options = {"network": self._network, "weights": present, "loss": self.loss, "place": place, "pure": False}
         return self._client.gather(self._client.map(function, parts, chunks, **options))
 
 

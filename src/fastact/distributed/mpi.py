@@ -109,8 +109,9 @@ class Ranks(Alone):
         return any(self._comm.allgather(flag))
 
     def start(self, model: Any) -> None:
+        super().start(model)
         self._gradients = model._contiguous_gradients()
-        parameters, optimizer = model.parameters(), model.optimizer
+        parameters, optimizer = model.parameters(), self.optimizer
         for parameter in parameters:
             self._comm.Bcast(parameter.value)
         first = self.of_first((
@@ -165,7 +166,7 @@ class Ranks(Alone):
             gradients.fill(0)
         else:
             X, targets, weights = batch
-            value, right, dY = model._loss_and_gradient(X, targets, model.loss, weights)
+            value, right, dY = model._loss_and_gradient(X, targets, self.loss, weights)
             if math.isfinite(value):
                 np.multiply(dY, self._weight / self._total, out=dY)
                 model._backward(dY, watches)
@@ -181,11 +182,11 @@ class Ranks(Alone):
         if not_finite:
             self._raise_in_all(error)
         self._failed, self._total = bool(failed), total
-        model.optimizer.step(parameters)
+        self.optimizer.step(parameters)
 
     def evaluate(self, model: Any, batches: Any) -> Means:
         with self.agree():
-            means = model._means(batches, model.loss)
+            means = model._means(batches, self.loss)
         return self.total(means)
 
     def total(self, means: Means) -> Means:

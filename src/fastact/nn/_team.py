@@ -43,7 +43,9 @@ class Alone:
         return flag
 
     def start(self, model: Any) -> None:
-        """Give all processes the same weights, optimiser and generator."""
+        """Note what this `fit` trains with, which a callback may replace in the model; give all processes the same
+        weights, optimiser and generator."""
+        self.loss, self.optimizer = model.loss, model.optimizer
 
     def steps(self, batches: Iterable[Any]) -> Iterator[Any]:
         """Yield the batches of an epoch for `train_step`; None for a step that is taken without rows of this process.
@@ -60,7 +62,7 @@ class Alone:
         """Take a step and count its loss in ``means``; ``place``, epoch and batch, is for the error if it is not
         finite."""
         X, targets, weights = batch
-        value, right = model._train_step(X, targets, model.loss, model.optimizer, parameters, weights, watches)
+        value, right = model._train_step(X, targets, self.loss, self.optimizer, parameters, weights, watches)
         if not math.isfinite(value):
             raise model._diverged(f"the loss is {value} at epoch {place[0]}, batch {place[1]}")
         means.add(value, right, len(X), weights)
@@ -71,4 +73,4 @@ class Alone:
 
     def evaluate(self, model: Any, batches: Any) -> Any:
         """Return the means of the model's loss over batches."""
-        return self.total(model._means(batches, model.loss))
+        return self.total(model._means(batches, self.loss))
