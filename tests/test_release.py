@@ -72,7 +72,8 @@ def test_versions_that_disagree(release, checkout, name, old, new, reason):
 
 def test_contents(release, checkout):
     """What is missing from the sdist and what is in it that git does not have, by name."""
-    names = ["src/fastact/__init__.py", "CHANGELOG.md", "PKG-INFO", "setup.cfg", "src/fastact.egg-info/SOURCES.txt"]
+    made = ["PKG-INFO", "setup.cfg", "src/fastact.egg-info/SOURCES.txt"]
+    names = ["src/fastact/__init__.py", "CHANGELOG.md", "CITATION.cff", *made]
     assert release.contents(checkout, names) == []
     (missing,) = release.contents(checkout, names[1:])
     assert missing == "sdist: it does not have src/fastact/__init__.py"

@@ -135,7 +135,7 @@ cdef void run(
     cdef fastact_tile_half half_tile = NULL
     cdef fastact_fpenv caller = fastact_fp_enter()  # for the conversions of halves, too
     if storage != NATIVE and steps[inputs] == sizeof(uint16_t):
-        half_tile = (isa.float16 if storage == FLOAT16 else isa.bfloat16)[which]
+        half_tile = isa.float16[which] if storage == FLOAT16 else isa.bfloat16[which]
     for k in range(inputs):
         if steps[k] != sizeof(uint16_t) and not (one_slope and k == inputs - 1):
             half_tile = NULL
