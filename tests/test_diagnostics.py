@@ -286,6 +286,20 @@ def test_a_network_that_learns_is_healthy(activation):
     assert fresh == kinds(monitor.diagnosis()) == kinds(diagnose(model, DATA, LABELS)) == ["healthy"]
 
 
+@pytest.mark.parametrize(
+    ("activation", "dead", "rows", "words"),
+    [
+        ("relu", 0.4, 100, "no layer is mostly dead or saturated."),
+        ("relu", 0.8, 10, "none is saturated. 10 rows are too few to tell which units are dead."),
+        ("leaky_relu", 0.8, 100, "a has units that are off for every row, but still learn."),
+    ],
+)
+def test_healthy_does_not_deny_what_the_table_shows(activation, dead, rows, words):
+    layer = LayerMeasures(0, "a", activation, 5, activation_gradient_norm=1.0, weight_gradient_norm=1.0, dead=dead)
+    (finding,) = Diagnosis([layer], rows, 1.0).findings
+    assert finding.kind == "healthy" and finding.text.endswith(words)
+
+
 # in training
 
 
