@@ -657,6 +657,16 @@ def test_monitor_tells_of_dead_units_in_batches_of_few_rows():
     assert "8 of 10 (80%) are off for each of the 2,000 rows" in finding.text
 
 
+def test_torch_compiled(torch):
+    """Measured as it was before torch.compile, and compiled still."""
+    plain = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.ReLU(), torch.nn.Linear(6, 2))
+    compiled = torch.compile(plain, backend="eager")
+    X, y = np.random.default_rng(0).standard_normal((60, 4)), np.arange(60) % 2
+    assert str(diagnose(compiled, X, y)) == str(diagnose(plain, X, y))
+    assert compiled(torch.zeros(3, 4)).shape == (3, 2)
+    assert str(diagnose(compiled, X, y)) == str(diagnose(plain, X, y))
+
+
 def test_torch_activations_belong_to_the_layer_they_are_given(torch):
     class Branches(torch.nn.Module):
         def __init__(self):
