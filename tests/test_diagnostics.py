@@ -286,6 +286,20 @@ def test_a_network_that_learns_is_healthy(activation):
     assert fresh == kinds(monitor.diagnosis()) == kinds(diagnose(model, DATA, LABELS)) == ["healthy"]
 
 
+@pytest.mark.parametrize(
+    ("activation", "dead", "rows", "words"),
+    [
+        ("relu", 0.4, 100, "no layer is mostly dead or saturated."),
+        ("relu", 0.8, 10, "none is saturated. 10 rows are too few to tell which units are dead."),
+        ("leaky_relu", 0.8, 100, "a has units that are off for every row, but still learn."),
+    ],
+)
+def test_healthy_does_not_deny_what_the_table_shows(activation, dead, rows, words):
+    layer = LayerMeasures(0, "a", activation, 5, activation_gradient_norm=1.0, weight_gradient_norm=1.0, dead=dead)
+    (finding,) = Diagnosis([layer], rows, 1.0).findings
+    assert finding.kind == "healthy" and finding.text.endswith(words)
+
+
 # in training
 
 
@@ -641,6 +655,16 @@ def test_monitor_tells_of_dead_units_in_batches_of_few_rows():
     model.fit(X, y, loss="softmax_cross_entropy", optimizer="sgd", batch_size=32, callbacks=[monitor])
     (finding,) = [finding for finding in monitor.diagnosis().findings if finding.kind == "dead"]
     assert "8 of 10 (80%) are off for each of the 2,000 rows" in finding.text
+
+
+def test_torch_compiled(torch):
+    """Measured as it was before torch.compile, and compiled still."""
+    plain = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.ReLU(), torch.nn.Linear(6, 2))
+    compiled = torch.compile(plain, backend="eager")
+    X, y = np.random.default_rng(0).standard_normal((60, 4)), np.arange(60) % 2
+    assert str(diagnose(compiled, X, y)) == str(diagnose(plain, X, y))
+    assert compiled(torch.zeros(3, 4)).shape == (3, 2)
+    assert str(diagnose(compiled, X, y)) == str(diagnose(plain, X, y))
 
 
 def test_torch_activations_belong_to_the_layer_they_are_given(torch):

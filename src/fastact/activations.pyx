@@ -512,8 +512,8 @@ cdef int refuse_float64(int which, tuple arrays, dtype) except -1:
         got = f"dtype is {dtype!r}" if dtype is not None else f"x has dtype {np.asarray(arrays[0]).dtype}"
         raise TypeError(
             f"{called(which)}: {got}, whose result would be a float64; wanted {floats(which)}: only there all inputs "
-            f"can be tried, to prove every result correctly rounded. Use x.astype(np.float32), or the plain "
-            f"{called(which).replace('exact.', '')}, whose float64 errors are the smallest there are")
+            f"can be tried, to prove every result correctly rounded. Use np.asarray(x, np.float32), or the plain "
+            f"{called(which).replace('exact.', '')}, which computes in float64")
     return 0
 
 

@@ -19,7 +19,7 @@ from fastact.nn.progress import Progress
 DESCRIPTION = """\
 Run all 2^32 float32 inputs of each function of fastact.exact, at every instruction set that this processor has, and
 compare the results with the digests that were published with the proof of their correct rounding (CRC-32, a segment
-of 2^24 inputs each). Some minutes on two cores, of which the portable C takes two thirds; --isa leaves it out.
+of 2^24 inputs each). Two or three minutes on two cores.
 --plain does the same for the twelve passes of fastact itself (a backward pass goes through all y, each with a dy of
 bits as good as random). The exit status is 0 only if every result agrees."""
 

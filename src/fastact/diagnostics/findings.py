@@ -336,11 +336,18 @@ def _healthy(diagnosis):
     reach = [share for _, share in _reach(diagnosis)]
     if not reach:
         return Finding(None, "healthy", "Nothing to say: the loss has no gradient on these data (it may be 0).", 0.0)
+    off = [layer for layer in diagnosis.layers if layer.dead >= DEAD]
+    if not off:
+        units = "no layer is mostly dead or saturated."
+    elif all(layer.activation == "leaky_relu" for layer in off):
+        units = f"none is saturated. {_names(off)} {_have(off)} units that are off for every row, but still learn."
+    else:
+        units = f"none is saturated. {diagnosis.rows} rows are too few to tell which units are dead."
     return Finding(
         None,
         "healthy",
         "Nothing to say: healthy. The gradient at every layer's output is between "
-        f"{min(reach):.2g} and {max(reach):.2g} times that at the last layer's; no layer is mostly dead or saturated.",
+        f"{min(reach):.2g} and {max(reach):.2g} times that at the last layer's; {units}",
         min(reach),
     )
 

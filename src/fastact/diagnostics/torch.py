@@ -7,8 +7,9 @@ hooked; tensors get hooks that live as long as the pass.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -237,7 +238,10 @@ def measure_module(
 
     X, y = _tensors(model, X, y)
     parameters = {id(parameter): parameter for parameter in model.parameters()}
-    names = {id(parameter): name.removesuffix(".weight") for name, parameter in model.named_parameters()}
+    names = {
+        id(parameter): name.removesuffix(".weight").replace("_orig_mod.", "")  # of torch.compile
+        for name, parameter in model.named_parameters()
+    }
     rows, value = len(X), 0.0
     totals: list[LayerTotals] = []
     gradients: list[Any] = []
@@ -298,7 +302,9 @@ def _forward(model, X, recorder):
     """Return what a model makes of a batch, and the recorder, which has seen it."""
     import torch
 
-    with recorder:
+    # compiled code makes no calls that a recorder could see
+    compiler = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+    with recorder, compiler:
         output = model(X)
     if not isinstance(output, torch.Tensor):
         raise TypeError(f"model must return one tensor, got {type(output).__name__}")

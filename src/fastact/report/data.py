@@ -131,10 +131,13 @@ def split(data: Dataset, seed: int) -> Split:
 def _scaled(columns, training, names):
     with np.errstate(all="ignore"):
         mean, deviation = columns[training].mean(axis=0), columns[training].std(axis=0)
-        varied = np.ptp(columns[training], axis=0) > 0.0  # rounding may give a constant column a deviation
+        spread = np.ptp(columns[training], axis=0)
+        varied = spread > 0.0  # rounding may give a constant column a deviation
         scaled = (columns - mean) / np.where(varied & (deviation > 0.0), deviation, 1.0)
-    for place in np.flatnonzero(~(np.abs(scaled) < 1e30).all(axis=0)):
+    for place in np.flatnonzero(~(np.abs(scaled) < 1e30).all(axis=0) | np.isinf(deviation)):
         raise UsageError(f"column {names[place]!r} has numbers too large to be scaled, up to {columns[:, place].max()}")
+    for place in np.flatnonzero(varied & (deviation == 0.0)):  # its squares underflow
+        raise UsageError(f"column {names[place]!r} has differences too small to be scaled, {spread[place]:g} at most")
     return scaled.astype(np.float32)
 
 
