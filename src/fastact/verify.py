@@ -27,8 +27,8 @@ EXACT = ("sigmoid", "sigmoid_derivative", "tanh", "tanh_derivative")
 PLAIN = tuple(_reference.__all__)
 SEGMENT, CHUNK = 2**24, 2**16  # a chunk's inputs and results fit a second-level cache
 QUICK_STEP = 4097  # odd, so that every bit of an input changes; a million inputs
-# zero, the ends of the subnormal and the normal numbers, 1, infinity, NaNs that signal and quiet ones; the input at which
-# the sigmoid comes nearest to the middle between two floats (simd/exact.inc). Of either sign
+# zero, the ends of the subnormal and the normal numbers, 1, infinity, NaNs that signal and quiet ones; the input whose
+# sigmoid lies 2^-55 from the middle between two floats (simd/exact.inc). Of either sign
 SPECIAL = (0, 1, 0x7FFFFF, 0x800000, 0x3F800000, 0x7F7FFFFF, 0x7F800000, 0x7F800001, 0x7FBFFFFF, 0x7FC00000, 0x7FFFFFFF,
            0x3A928601)
 SEGMENTS = range(2**32 // SEGMENT)
