@@ -235,7 +235,7 @@ class Cluster(Alone):
         super().start(model)
         self._gradients = model._contiguous_gradients()[:-NOTES]
 
-    def steps(self, batches: Iterable[int]) -> Iterator[int]:
+    def steps(self, batches: Any) -> Iterator[int]:
         self._seed = None if self._rng is None else int(self._rng.integers(2**63))
         self._steps = len(batches)
         return iter(batches)
