@@ -116,7 +116,7 @@ def test_commands_exist():
     scripts = re.findall(r"\b(?:python|bash) ([\w./-]+\.(?:py|sh))", lines)
     assert [script for script in scripts if not (ROOT / script).is_file()] == []
     extras = (ROOT / "pyproject.toml").read_text(encoding="utf-8").split("[project.optional-dependencies]")[1]
-    wanted = {name for names in re.findall(r'"\.\[([\w,]+)\]"', lines) for name in names.split(",")}
+    wanted = {name for names in re.findall(r'"(?:\.|fastact)\[([\w,]+)\]"', lines) for name in names.split(",")}
     assert {"demo", "test", "plot", "docs"} <= wanted <= set(re.findall(r"^(\w+) = \[", extras, flags=re.MULTILINE))
 
 
