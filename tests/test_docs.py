@@ -23,7 +23,7 @@ REPORT = ROOT / "bench" / "results" / "whole" / "report.md"
 NN = ["callbacks", "gradient_check", "history", "initializers", "layers", "losses", "model", "optimizers", "scaling",
       "schedules", "storage"]
 DIAGNOSTICS = ["experiments", "models", "monitor", "theory"]
-MODULES = ["", "_reference", "activations", "nn", *(f"nn.{name}" for name in NN)]
+MODULES = ["", "_reference", "activations", "exact", "ufuncs", "nn", *(f"nn.{name}" for name in NN)]
 MODULES += [f"diagnostics.{name}" for name in DIAGNOSTICS]
 if importlib.util.find_spec("matplotlib"):
     MODULES += ["plots"]
@@ -38,10 +38,11 @@ def name_of(page):
 
 
 def documented():
-    """The public objects of each module and their methods, by dotted name."""
+    """The modules, their public objects and the methods of these, by dotted name."""
     found = {}
     for name in MODULES:
         module = importlib.import_module(f"fastact.{name}".rstrip("."))
+        found[module.__name__] = module
         names = getattr(module, "__all__", None) or [n for n in vars(module) if not n.startswith("_")]
         for item in names:
             value = getattr(module, item)
@@ -116,7 +117,7 @@ def test_commands_exist():
     scripts = re.findall(r"\b(?:python|bash) ([\w./-]+\.(?:py|sh))", lines)
     assert [script for script in scripts if not (ROOT / script).is_file()] == []
     extras = (ROOT / "pyproject.toml").read_text(encoding="utf-8").split("[project.optional-dependencies]")[1]
-    wanted = {name for names in re.findall(r'"\.\[([\w,]+)\]"', lines) for name in names.split(",")}
+    wanted = {name for names in re.findall(r'"(?:\.|fastact)\[([\w,]+)\]"', lines) for name in names.split(",")}
     assert {"demo", "test", "plot", "docs"} <= wanted <= set(re.findall(r"^(\w+) = \[", extras, flags=re.MULTILINE))
 
 

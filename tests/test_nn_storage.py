@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import errno
+import gc
 import json
 import os
 import pickle
@@ -442,6 +443,22 @@ def test_a_killed_run_resumes(optimizer, when, tmp_path):
     assert nn.load(tmp_path / "killed").history.epochs == 3
     assert run("killed", "resumed") == 0
     assert (tmp_path / "killed").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_what_is_resumed_is_let_go(tmp_path):
+    """The model that was read, with its optimiser's arrays, is in memory no more once the training goes on."""
+    X, y = data()
+    alive = []
+
+    class Count(nn.Callback):
+        def on_epoch_end(self, model, epoch, history):
+            gc.collect()
+            alive.append(sum(type(thing) is nn.storage.Stored for thing in gc.get_objects()))
+
+    for epochs, options in ((1, {}), (3, {"resume_from": tmp_path / "model"})):
+        network().fit(X, y, optimizer="adam", epochs=epochs, **CROSS_ENTROPY, **options,
+                      callbacks=[nn.Checkpoint(tmp_path / "model"), Count()])
+    assert alive == [0, 0, 0]
 
 
 def test_when_a_checkpoint_is_written(tmp_path):

@@ -46,7 +46,8 @@ def interpreters(given):
     """{version: interpreter}, those asked for or pyenv's newest of each version."""
     found = {version_of(path): Path(path) for path in given}
     if not given:
-        for path in sorted(Path("~/.pyenv/versions").expanduser().glob("3.*/bin/python")):
+        paths = Path("~/.pyenv/versions").expanduser().glob("3.*/bin/python")
+        for path in sorted(paths, key=lambda path: [int(part) for part in re.findall(r"\d+", path.parts[-3])]):
             found[".".join(path.parts[-3].split(".")[:2])] = path
     return {version: found[version] for version in VERSIONS if version in found}
 

@@ -92,7 +92,7 @@ def main():
     for reason in reasons:
         print(reason)
     if reasons:
-        sys.exit(f"fastact {version} cannot be released yet: {len(reasons)} reasons above")
+        sys.exit(f"fastact {version} cannot be released yet: reasons above: {len(reasons)}")
     if tag:
         git(ROOT, "tag", "--annotate", f"v{version}", "--message", f"fastact {version}")
         print(f"tagged; now: git push origin main v{version}")

@@ -3,6 +3,7 @@
 Same names and arguments as the compiled passes. Everything is computed in float64, whatever the type of the input, and
 returned as float64; `out` rounds it once to its own type. Clarity comes before speed here.
 
+>>> from fastact._reference import sigmoid
 >>> sigmoid([0.0, -745.0])
 array([5.e-001, 5.e-324])
 """

@@ -590,7 +590,7 @@ def sigmoid(x, out=None, *, where=True, dtype=None, casting="same_kind", order="
     Notes
     -----
     NaN stays NaN; -inf gives 0, inf gives 1; results underflow gradually (float32 to about -104, float64 to -745).
-    No input warns. Largest errors, measured: see ``src/fastact/simd/README.md``.
+    No input warns. Largest errors, measured: ``docs/accuracy.md``.
 
     References
     ----------
@@ -723,8 +723,8 @@ def tanh(x, out=None, *, where=True, dtype=None, casting="same_kind", order="K",
 
     Notes
     -----
-    Odd to the bit; -0.0 gives -0.0, the infinities ±1; NaN stays NaN; no input warns. Largest errors, measured: see
-    ``src/fastact/simd/README.md``.
+    Odd to the bit; -0.0 gives -0.0, the infinities ±1; NaN stays NaN; no input warns. Largest errors, measured:
+    ``docs/accuracy.md``.
 
     References
     ----------

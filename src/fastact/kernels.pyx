@@ -179,10 +179,10 @@ def grain(str name, str dtype):
 
 
 cdef int threads_for(int which, bint is_double, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t grain = grain_of(which, is_double)
-    if n < 2 * grain:
+    cdef Py_ssize_t least = grain_of(which, is_double)
+    if n < 2 * least:
         return 1
-    return fastact_startable(<int>min(<Py_ssize_t>most_threads(), n // grain))
+    return fastact_startable(<int>min(<Py_ssize_t>most_threads(), n // least))
 
 
 cdef int begin_team(int threads) noexcept nogil:
@@ -243,8 +243,8 @@ cdef void apply_parallel(
     cdef Py_ssize_t tiles = (n + TILE - 1) // TILE
     cdef Py_ssize_t t
     cdef bint streamed = streams(&a[0], &b[0], &out[0], n * sizeof(floating))
-    cdef int share = begin_team(threads)
-    for t in prange(tiles, num_threads=share, schedule="static"):
+    cdef int granted = begin_team(threads)
+    for t in prange(tiles, num_threads=granted, schedule="static"):
         if streamed:
             apply_streamed(which, &a[t * TILE], &b[t * TILE], slope, &out[t * TILE], min(TILE, n - t * TILE))
         else:

@@ -48,6 +48,22 @@ static FASTACT_THREAD_LOCAL int fastact_thread_local_num_threads = 0;
 static FASTACT_THREAD_LOCAL int fastact_thread_local_openmp_num_threads = 0;
 
 /* How many long calls run in this process at the moment. */
+#if defined(_MSC_VER) /* whose OpenMP, of 2002, has no "atomic capture" */
+long _InterlockedIncrement(long volatile *);
+long _InterlockedDecrement(long volatile *);
+#pragma intrinsic(_InterlockedIncrement, _InterlockedDecrement)
+static long volatile fastact_running = 0;
+
+static int fastact_call_begins(void)
+{
+    return (int)_InterlockedIncrement(&fastact_running);
+}
+
+static void fastact_call_ends(void)
+{
+    _InterlockedDecrement(&fastact_running);
+}
+#else
 static int fastact_running = 0;
 
 static int fastact_call_begins(void)
@@ -67,6 +83,7 @@ static void fastact_call_ends(void)
 #endif
     fastact_running--;
 }
+#endif
 
 /* OpenMP's threads do not survive a fork, and entering a team would wait for them forever. */
 static int fastact_forked = 0;

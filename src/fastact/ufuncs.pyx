@@ -121,7 +121,7 @@ cdef void run(
     """One inner loop. `block` has room for BLOCK elements of each operand; its type is the type computed in."""
     cdef const fastact_pass_info *info = &pass_table[which]
     cdef int inputs = info.arrays + info.slope
-    cdef int backward = info.arrays - 1
+    cdef int second = info.arrays - 1  # y; of one array x again
     cdef Py_ssize_t slope_step = 1 if info.slope and steps[inputs - 1] != 0 else 0
     cdef const floating *source[MOST_INPUTS]
     cdef bint direct[MOST_INPUTS]
@@ -149,7 +149,7 @@ cdef void run(
     if sequential:
         longest = 1
     elif half_tile != NULL:
-        half_tile(<const uint16_t *> operands[0], <const uint16_t *> operands[backward],
+        half_tile(<const uint16_t *> operands[0], <const uint16_t *> operands[second],
                   <const uint16_t *> operands[inputs - 1], slope_step, <uint16_t *> operands[inputs], n)
         n = 0
     start = 0
@@ -164,9 +164,9 @@ cdef void run(
                 source[k] = block + k * BLOCK
         target = <floating *> (operands[inputs] + start * steps[inputs]) if direct_out else block + inputs * BLOCK
         if floating is float and storage != NATIVE:
-            isa.of_halves[which](source[0], source[backward], source[inputs - 1], slope_step, target, size)
+            isa.of_halves[which](source[0], source[second], source[inputs - 1], slope_step, target, size)
         else:
-            tile(which, source[0], source[backward], source[inputs - 1], slope_step, target, size)
+            tile(which, source[0], source[second], source[inputs - 1], slope_step, target, size)
         if not direct_out:
             scatter(target, operands[inputs] + start * steps[inputs], steps[inputs], size, storage)
         start += size

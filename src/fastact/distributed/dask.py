@@ -123,7 +123,9 @@ def fit(
     with no_warning, _connected(client, distributed) as client, reserved(callbacks):
         cluster = Cluster(client, model, loss, data, validation, rng)
         steps = range(-(-sum(data.rows) // batch_size))
-        return model._train(cluster, steps, validation, loss, optimizer, epochs, callbacks, stored, progress)
+        model._begin(cluster, loss, optimizer, callbacks, stored)
+        del stored  # the second model in memory
+        return model._train(cluster, steps, validation, loss, epochs, callbacks, progress)
 
 
 def _validation(validation_data, model, loss, batch_size, epochs):
@@ -235,7 +237,7 @@ class Cluster(Alone):
         super().start(model)
         self._gradients = model._contiguous_gradients()[:-NOTES]
 
-    def steps(self, batches: Iterable[int]) -> Iterator[int]:
+    def steps(self, batches: Any) -> Iterator[int]:
         self._seed = None if self._rng is None else int(self._rng.integers(2**63))
         self._steps = len(batches)
         return iter(batches)

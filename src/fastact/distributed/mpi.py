@@ -12,7 +12,7 @@ import contextlib
 import math
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -128,7 +128,7 @@ class Ranks(Alone):
                 layer.needs_batch = needs_batch
             model._rng.bit_generator.state = first[2]
 
-    def steps(self, batches: Iterable[Any]) -> Iterator[Any]:
+    def steps(self, batches: Any) -> Iterator[Any]:
         self._batches, self._failure = iter(batches), None
         self._fetch()
         notes = np.array([self._failure is not None, self._weight])

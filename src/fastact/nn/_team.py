@@ -4,7 +4,7 @@ from __future__ import annotations  # np.random, which NumPy loads when it is fi
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ class Alone:
         weights, optimiser and generator."""
         self.loss, self.optimizer = model.loss, model.optimizer
 
-    def steps(self, batches: Iterable[Any]) -> Iterator[Any]:
+    def steps(self, batches: Any) -> Iterator[Any]:
         """Yield the batches of an epoch for `train_step`; None for a step that is taken without rows of this process.
         """
         return iter(batches)

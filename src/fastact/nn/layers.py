@@ -328,7 +328,7 @@ class Dense:
             raise ValueError(f"dY must have the {len(Y)} rows of the last forward pass, got {len(dY)}")
         for units in self._active_units:
             units.rows += len(Y)
-            _fused.mark_active(self._Z if self._keeps_Z else Y, units.seen)
+            _fused.mark_active(Y if self._Z is None else self._Z, units.seen)
         dZ = Y if overwrite else self._buffers.array("dZ", *Y.shape, dtype=self.dtype)
         self._activation_backward(dY if dY.flags.carray else dY.copy(), Y, dZ)
         if overwrite:

@@ -412,17 +412,21 @@ class Sequential:
             with team.agree():
                 files = reserved(callbacks)
             with files:
-                return self._train(team, batches, validation, loss, optimizer, epochs, callbacks, stored, progress)
+                self._begin(team, loss, optimizer, callbacks, stored)
+                del stored  # the second model in memory
+                return self._train(team, batches, validation, loss, epochs, callbacks, progress)
 
-    def _train(self, team, batches, validation, loss, optimizer, epochs, callbacks, stored, progress):
-        """Take the steps of `fit`, whose arguments have been checked."""
+    def _begin(self, team, loss, optimizer, callbacks, stored):
+        """Make the model and the callbacks what they are before the first step of a `fit`, or of its rest."""
         self.loss, self.optimizer, self.history, self.stop_training = loss, optimizer, History(), False
         with team.agree():
             for callback in callbacks:
                 callback.on_fit_begin(self)
             if stored is not None:
                 stored.restore(self, callbacks)
-                del stored  # which is a second model
+
+    def _train(self, team, batches, validation, loss, epochs, callbacks, progress):
+        """Take the steps of `fit`, which has begun."""
         team.start(self)
         parameters, history, batch_calls = self.parameters(), self.history, BatchCalls(callbacks)
         updates = (epochs - history.epochs) * len(batches)
