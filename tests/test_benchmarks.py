@@ -168,6 +168,21 @@ def test_stream_copy_wants_equal_lengths():
 
 
 @pytest.mark.parametrize("library", peers.LIBRARIES, ids=lambda library: library.name)
+def test_the_plain_pass_stands_beside_the_exact_one(library, rng):
+    """A library that has a pass has it beside the exact one, too, with the same result."""
+    loaded, absent = peers.load(1, names=[library.name])
+    if library.name in absent:
+        pytest.skip(f"{library.name} is not installed: {absent[library.name]}")
+    library, x = loaded[-1], rng.normal(0, 2, 40).astype("float32")
+    for operation in peers.EXACT:
+        names = (operation, operation.removeprefix("exact_"))
+        exact, plain = (library.contestant(peers.Inputs(name, x), "new") for name in names)
+        assert (exact is None) == (plain is None)
+        if exact is not None:
+            np.testing.assert_allclose(np.asarray(exact.run()), np.asarray(plain.run()), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("library", peers.LIBRARIES, ids=lambda library: library.name)
 def test_statements_compute_the_pass(library, rng):
     """Every statement of a library, float32 and float64, against 30-digit arithmetic; inputs stay as they are."""
     loaded, absent = peers.load(1, names=[library.name])
@@ -539,7 +554,8 @@ def test_every_peer_is_told_the_level(level, most, without):
     """What is in the environment of a lower level names that level and none above it."""
     environment = runner.level_variables(level)
     assert environment["XLA_FLAGS"] == f"--xla_cpu_max_isa={most}"
-    assert {"ATEN_CPU_CAPABILITY", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"} <= set(environment)
+    held = {"ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"}
+    assert held <= set(environment)
     told = " ".join(value for name, value in environment.items() if name != "NPY_DISABLE_CPU_FEATURES")
     assert without not in told.lower()
     assert not set(environment) & set(runner.level_variables("avx512")) - {"FASTACT_ISA"}

@@ -22,12 +22,13 @@ def add_arguments(parser):
     """Add the options of the benchmarks to their parser."""
     extent = parser.add_mutually_exclusive_group()
     extent.add_argument("--whole", action="store_true", help="every size, type, layout and instruction set")
+    extent.add_argument("--exact", action="store_true", help="the passes of fastact.exact, at each instruction set")
     extent.add_argument("--smoke", action="store_true", help="a few small cases, to see that it works")
     parser.add_argument(
         "--output",
         metavar="DIR",
-        help="where the report goes (bench/results/quick, whole or smoke); files of an earlier report are replaced, "
-        "but those of a complete one only by a complete one",
+        help="where the report goes (bench/results/quick, whole, exact or smoke); files of an earlier report are "
+        "replaced, but those of a complete one only by a complete one",
     )
 
 
@@ -36,7 +37,7 @@ def run(arguments):
     from fastact.benchmarks import report
     from fastact.benchmarks.runner import Run
 
-    kind = "whole" if arguments.whole else "smoke" if arguments.smoke else "quick"
+    kind = next((kind for kind in ("whole", "exact", "smoke") if getattr(arguments, kind)), "quick")
     output = os.path.join("bench", "results", kind) if arguments.output is None else arguments.output
     folder = report.check_folder(output)
     run = Run(kind, _printable(shlex.join(["python", *_program(), *sys.argv[1:]])))

@@ -203,6 +203,9 @@ def quick():
     return cases, Settings(rounds=15, sample_seconds=5e-4, most_seconds=6.0, points=2**18)
 
 
+WHOLE = Settings(rounds=15, sample_seconds=1e-3, most_seconds=4.0, points=2**19)
+
+
 def whole():
     """Return the cases and the settings of the whole report: half an hour or so."""
     counts, levels = thread_counts(), available_isas()
@@ -210,11 +213,9 @@ def whole():
     one, all_threads = {"threads": 1, "level": best}, {"threads": most, "level": best}
     cases = []
     for level in levels:
-        cases += [
-            *_passes("accuracy", [0], ["into"], threads=1, level=level),
-            *_passes("cache", [64 * KI], ["into"], threads=1, level=level),
-            *_exact(["contiguous", WORST], threads=1, level=level),
-        ]
+        cases += _passes("accuracy", [0], ["into"], threads=1, level=level)
+        cases += _passes("cache", [64 * KI], ["into"], threads=1, level=level)
+    cases += exact()[0]
     cases += [
         *_passes("call", [1], ["inplace"], **one),
         *_passes("cache", [KI, MI], ["into"], **one),
@@ -231,7 +232,13 @@ def whole():
     known = {}  # what stands in the caches or in main memory already is not measured again for the scaling
     for case in cases:
         known.setdefault(case[1:], case)
-    return list(known.values()), Settings(rounds=15, sample_seconds=1e-3, most_seconds=4.0, points=2**19)
+    return list(known.values()), WHOLE
+
+
+def exact():
+    """Return the cases and the settings for the passes of fastact.exact: some minutes."""
+    cases = [case for level in available_isas() for case in _exact(["contiguous", WORST], threads=1, level=level)]
+    return cases, WHOLE
 
 
 def smoke():
@@ -247,4 +254,4 @@ def smoke():
     return cases, Settings(rounds=3, sample_seconds=1e-5, most_seconds=0.1, points=2**10)
 
 
-PLANS = {"quick": quick, "whole": whole, "smoke": smoke}
+PLANS = {"quick": quick, "whole": whole, "exact": exact, "smoke": smoke}

@@ -72,6 +72,7 @@ class Inputs:
 
     def __init__(self, operation, *arrays):
         self.operation = operation
+        self.plain_operation = operation.removeprefix("exact_")  # which other libraries have
         self.arrays = dict(zip(("dy", "y") if operation.endswith("_backward") else ("x",), arrays, strict=True))
         self.first = next(iter(self.arrays))
         self.shape = np.broadcast_shapes(*(array.shape for array in arrays))
@@ -86,7 +87,7 @@ class Inputs:
         size, most = self.out.size, 2**20
         end = most // 4
         parts = slice(None) if size <= most else np.r_[:end, end : size - end : size // most | 1, size - end : size]
-        reference = getattr(_reference, self.operation.removeprefix("exact_"))
+        reference = getattr(_reference, self.plain_operation)
         return parts, reference(*(array[parts] for array in self.arrays.values()))
 
     def names(self, mode):
@@ -131,7 +132,7 @@ class Library:
 
     def contestant(self, inputs, mode):
         """Return the way to compute a pass as a `Contestant`, or None where the library has none."""
-        way = self.ways.get(inputs.operation, self.ways.get(inputs.operation.removeprefix("exact_"), Way()))
+        way = self.ways.get(inputs.operation, self.ways.get(inputs.plain_operation, Way()))
         statement = getattr(way, mode) or (way.into if mode == "inplace" else None)
         if statement is None or not self.takes(inputs):
             return None
@@ -356,7 +357,7 @@ class Numba(Library):
         self.version += "" if self._numba.config.USING_SVML else " (without SVML)"
 
     def contestant(self, inputs, mode):
-        operation, dimensions = inputs.operation, len(inputs.shape)
+        operation, dimensions = inputs.plain_operation, len(inputs.shape)
         if self.takes(inputs):
             name = operation if mode == "new" else f"{operation}_into"
             if (name, dimensions) not in self._loops:
@@ -473,7 +474,7 @@ class OnnxRuntime(Library):
         contestant = super().contestant(inputs, mode)
         if contestant is None:
             return None
-        session = self._session(inputs.operation, inputs.dtype)
+        session = self._session(inputs.plain_operation, inputs.dtype)
         if session is None:
             return None
         namespace = contestant.namespace

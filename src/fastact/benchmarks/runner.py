@@ -19,8 +19,9 @@ from fastact.nn.progress import Progress
 FORMAT = 1
 
 # OpenBLAS by itself picks better kernels than these name
-DROPPED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES",
-           "NPY_ENABLE_CPU_FEATURES", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_DISABLE_JIT")  # fmt: skip
+DROPPED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS",
+           "NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES",
+           "NUMBA_DISABLE_JIT")  # fmt: skip
 THREADS = ("FASTACT_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
            "NUMEXPR_NUM_THREADS", "NUMEXPR_MAX_THREADS", "NUMBA_NUM_THREADS")  # fmt: skip
 
@@ -32,6 +33,7 @@ def level_variables(level):
         avx2 = level == "avx2"
         variables |= {
             "ATEN_CPU_CAPABILITY": "avx2" if avx2 else "default",
+            "MKL_ENABLE_INSTRUCTIONS": "AVX2" if avx2 else "SSE4_2",  # PyTorch's tanh, on Intel's processors
             "NPY_DISABLE_CPU_FEATURES": " ".join(_numpy_features_above(level)),
             "XLA_FLAGS": f"--xla_cpu_max_isa={'AVX2' if avx2 else 'SSE4_2'}",
             "NUMBA_CPU_NAME": "x86-64-v3" if avx2 else "x86-64-v2",
