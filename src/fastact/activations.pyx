@@ -468,7 +468,7 @@ cdef object checked_slope(int which, arrays, slope, dtype):
     if values.size == 0:
         return slope
     least, largest = values.min(), values.max()  # of a NaN or an infinity, one of them is one
-    got = f"from {least} to {largest}" if values.ndim else slope
+    got = slope if not values.ndim else "an array with NaN" if np.isnan(least) else f"from {least} to {largest}"
     if not (np.isfinite(least) and np.isfinite(largest)):
         raise ValueError(f"{name}: negative_slope must be finite in {values.dtype}, got {got}")
     if which == FASTACT_leaky_relu_backward and least < 0:
