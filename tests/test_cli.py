@@ -38,6 +38,7 @@ def test_version():
         (["--help"], ["info", "demo", "exit status"]),
         (["info", "--help"], ["FASTACT_ISA", "exit status"]),
         (["report", "--help"], ["--data", "--target", "--out", "--activations", "--seed", "exit status"]),
+        (["train", "--help"], ["--data", "--target", "--out", "--layers", "--learning-rate", "--seed", "exit status"]),
         (["verify", "--help"], ["--plain", "--quick", "exit status"]),
         (["demo", "--help"], ["--epochs", "--seed", "--width", "--batch-size", "--quick", "exit status"]),
         (["gradients", "--help"], ["--depth", "--activation", "--init", "--data", "--dying-relu", "exit status"]),

@@ -216,6 +216,7 @@ def test_a_regression_from_an_npz_file_that_diverges(tmp_path):
     ("rows", "options", "task", "classes"),
     [
         ([f"{i},{['no', 'yes'][i % 2]}" for i in range(30)], {}, "classification", ["no", "yes"]),
+        ([f"{i},{1000001 + i % 2}" for i in range(30)], {}, "classification", ["1000001", "1000002"]),
         ([f"{i},{i % 20 - 3}" for i in range(40)], {}, "classification", None),
         ([f"{i},{i % 21}" for i in range(42)], {}, "regression", None),
         ([f"{i},{i % 3 + 0.5}" for i in range(30)], {}, "regression", None),

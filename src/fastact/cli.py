@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import fastact
-from fastact import benchmarks, demo, gradients, report, runtime, verify
+from fastact import benchmarks, demo, gradients, report, runtime, train, verify
 from fastact._commands import CommandError
 
 EXIT_STATUS = """\
@@ -70,6 +70,12 @@ COMMANDS = {
         report.DESCRIPTION,
         report.add_arguments,
         report.run,
+    ),
+    "train": _Command(
+        "train a network on your data, and save it",
+        train.DESCRIPTION,
+        train.add_arguments,
+        train.run,
     ),
     "verify": _Command(
         "compare the results of all 2^32 float32 inputs with the published ones, bit for bit",

@@ -33,11 +33,7 @@ Train the same deep network with each activation and write about it into a folde
 network and holds findings, plots, tables and the settings that reproduce it; the plots as SVG and PNG; {NUMBERS}
 with all numbers. Progress goes to standard error, the findings to standard output, too.
 
-The features of a CSV file (a line of names, then numbers) are all columns but the target and those of --drop. In an
-NPZ file they are all other arrays. A target of strings, or of up to {datasets.MOST_INTEGER_CLASSES} distinct
-integers, is taken for classes. Every fifth row is put aside for validation. Features are scaled to mean 0 and
-variance 1.
-
+{datasets.DESCRIPTION}
 Needs Matplotlib, and for the digits scikit-learn: pip install "fastact[plot,demo]".
 """
 
@@ -45,25 +41,44 @@ Needs Matplotlib, and for the digits scikit-learn: pip install "fastact[plot,dem
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the report to its parser."""
     add = parser.add_argument
-    add("--data", required=True, metavar="DATA", help="digits, FILE.csv or FILE.npz")
-    add("--target", metavar="NAME", help="the column, or array, to be learnt")
+    add_data_arguments(parser)
     add("--out", required=True, metavar="DIR", help="the folder to write; a report that is there is replaced")
-    add("--drop", default=[], type=_list, metavar="NAMES", help='columns to leave out: a,b,"c, with a comma"')
-    add("--task", choices=["classification", "regression"], help="what the target is (by default seen from it)")
     add("--activations", default=list(ACTIVATIONS), type=names(ACTIVATIONS), metavar="NAMES",
         help="all (the default), or some: sigmoid,relu")  # fmt: skip
     add("--depth", type=integer(1, 100), default=10, metavar="N", help="hidden layers (10)")
     add("--width", type=integer(1, 4096), default=64, metavar="N", help="units in each (64)")
-    add("--epochs", type=integer(1), default=30, metavar="N", help="passes over the data (30)")
-    add("--batch-size", type=integer(1), default=64, metavar="N", help="rows in a step (64)")
     add("--learning-rate", type=real(0.0), default=0.02, metavar="R", help="of gradient descent (0.02)")
     add(
         "--momentum", type=real(0.0, below=1.0, least_allowed=True), default=0.9, metavar="M", help="its momentum (0.9)"
     )
+    add_training_arguments(parser, epochs=30)
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `datasets.load` takes."""
+    add = parser.add_argument
+    add("--data", required=True, metavar="DATA", help="digits, FILE.csv or FILE.npz")
+    add("--target", metavar="NAME", help="the column, or array, to be learnt")
+    add("--drop", default=[], type=_list, metavar="NAMES", help='columns to leave out: a,b,"c, with a comma"')
+    add("--task", choices=["classification", "regression"], help="what the target is (by default seen from it)")
+
+
+def add_training_arguments(parser: argparse.ArgumentParser, epochs: int) -> None:
+    """Add the options of any training; ``epochs`` is the default."""
+    add = parser.add_argument
+    add("--epochs", type=integer(1), default=epochs, metavar="N", help=f"passes over the data ({epochs})")
+    add("--batch-size", type=integer(1), default=64, metavar="N", help="rows in a step (64)")
     add("--negative-slope", type=real(), default=0.01, metavar="S", help="slope of leaky_relu (0.01)")
     add("--init", choices=list(initializers.INITIALIZERS), metavar="NAME",
-        help="initialiser; by default the one that suits each activation")  # fmt: skip
+        help="initialiser; by default the one that suits the activation")  # fmt: skip
     add("--seed", type=integer(0), default=0, metavar="N", help="seed of weights, batches and validation rows (0)")
+
+
+def check_slope(slope: float) -> None:
+    """Refuse a slope that the networks, which are float32, cannot hold."""
+    with np.errstate(over="ignore"):
+        if not np.isfinite(np.float32(slope)):
+            raise UsageError(f"--negative-slope must be finite in float32, got {slope:g}")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -74,9 +89,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise CommandError(f'the report needs Matplotlib ({error}); install it: pip install "fastact[plot]"') from None
     from fastact.report import page
 
-    with np.errstate(over="ignore"):
-        if not np.isfinite(np.float32(arguments.negative_slope)):
-            raise UsageError(f"--negative-slope must be finite in float32, got {arguments.negative_slope:g}")
+    check_slope(arguments.negative_slope)
     dataset = datasets.load(arguments.data, arguments.target, arguments.drop, arguments.task)
     split = datasets.split(dataset, arguments.seed)
     settings = experiment.Settings(

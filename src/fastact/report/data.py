@@ -1,4 +1,4 @@
-"""The report's data: digits, a CSV or an NPZ file, read with errors that name the place, and split and scaled."""
+"""Data for the commands: digits, a CSV or an NPZ file, read with errors that name the place, and split and scaled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,13 @@ MOST_CLASSES = 100
 MOST_INTEGER_CLASSES = 20  # of a target of integers, so that counts and years are not taken for classes
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
 VALIDATION = 5  # every fifth row
+
+DESCRIPTION = f"""\
+The features of a CSV file (a line of names, then numbers) are all columns but the target and those of --drop. In an
+NPZ file they are all other arrays. A target of strings, or of up to {MOST_INTEGER_CLASSES} distinct integers, is
+taken for classes. Every fifth row is put aside for validation. Features, and the targets of a regression, are scaled
+to mean 0 and variance 1.
+"""
 
 
 @dataclass(frozen=True)
@@ -55,17 +62,29 @@ class Dataset:
     classes: list[str] | None
 
 
+class Scaling(NamedTuple):
+    """What was taken from each column, and what it was then divided by."""
+
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+
+
 @dataclass(frozen=True)
 class Split:
     """Rows to train on and rows to validate with, in float32; features (and the targets of a regression) with the
     training rows' mean 0 and variance 1. ``baseline`` is the validation accuracy of the training rows' most frequent
-    class, 0 for a regression, where it is R² that counts."""
+    class, 0 for a regression, where it is R² that counts. ``training`` and ``validation`` number the rows of the data;
+    the scaling of the targets is None for a classification."""
 
     X: NDArray[np.float32]
     y: NDArray[Any]
     X_validation: NDArray[np.float32]
     y_validation: NDArray[Any]
     baseline: float
+    training: NDArray[np.intp]
+    validation: NDArray[np.intp]
+    X_scaling: Scaling
+    y_scaling: Scaling | None
 
 
 def load(source: str, target: str | None, drop: Sequence[str] = (), task: Task | None = None) -> Dataset:
@@ -81,7 +100,7 @@ def load(source: str, target: str | None, drop: Sequence[str] = (), task: Task |
     if source == "digits":
         if target is not None or drop:
             raise UsageError("--target and --drop are for files; the digits have their labels with them")
-        images, values = _digits.load("the report on the digits")
+        images, values = _digits.load("--data digits")
         X, target = images.astype(np.float64), "digit"
         features = [f"pixel {row},{column}" for row in range(8) for column in range(8)]
     else:
@@ -113,19 +132,23 @@ def split(data: Dataset, seed: int) -> Split:
     aside = np.zeros(len(order), dtype=bool)
     aside[VALIDATION // 2 :: VALIDATION] = True
     training, validation = np.sort(order[~aside]), np.sort(order[aside])
-    X = _scaled(data.X, training, data.features)
+    X, X_scaling = _scaled(data.X, training, data.features)
+    y_scaling = None
     if data.task == "classification":
         y = data.y
         frequent = np.bincount(y[training]).argmax()
         baseline = float(np.mean(y[validation] == frequent))
     else:
-        y, baseline = _scaled(data.y[:, np.newaxis], training, [data.target]), 0.0
+        y, y_scaling = _scaled(data.y[:, np.newaxis], training, [data.target])
+        baseline = 0.0
         if np.ptp(y[validation]) == 0.0:
             raise UsageError(
                 f"column {data.target!r} is {data.y[validation[0]]:g} in all {len(validation)} validation rows, so "
                 "that there is no R²: more rows are wanted, or --task classification"
             )
-    return Split(X[training], y[training], X[validation], y[validation], baseline)
+    return Split(
+        X[training], y[training], X[validation], y[validation], baseline, training, validation, X_scaling, y_scaling
+    )
 
 
 def _scaled(columns, training, names):
@@ -133,12 +156,13 @@ def _scaled(columns, training, names):
         mean, deviation = columns[training].mean(axis=0), columns[training].std(axis=0)
         spread = np.ptp(columns[training], axis=0)
         varied = spread > 0.0  # rounding may give a constant column a deviation
-        scaled = (columns - mean) / np.where(varied & (deviation > 0.0), deviation, 1.0)
+        divisor = np.where(varied & (deviation > 0.0), deviation, 1.0)
+        scaled = (columns - mean) / divisor
     for place in np.flatnonzero(~(np.abs(scaled) < 1e30).all(axis=0) | np.isinf(deviation)):
         raise UsageError(f"column {names[place]!r} has numbers too large to be scaled, up to {columns[:, place].max()}")
     for place in np.flatnonzero(varied & (deviation == 0.0)):  # its squares underflow
         raise UsageError(f"column {names[place]!r} has differences too small to be scaled, {spread[place]:g} at most")
-    return scaled.astype(np.float32)
+    return scaled.astype(np.float32), Scaling(mean, divisor)
 
 
 def _read_csv(path, target, drop):
@@ -293,7 +317,8 @@ def _targets(values, target, task):
         return values.astype(np.float64), task, reason, None
     if len(distinct) > MOST_CLASSES:
         raise UsageError(f"the target {target!r} holds {count}, too many for classes (at most {MOST_CLASSES})")
-    return numbers, task, reason, [str(label) if values.dtype.kind in "Ub" else f"{label:g}" for label in distinct]
+    form = "" if values.dtype.kind in "Ub" else ".0f" if whole else "g"
+    return numbers, task, reason, [format(label, form) for label in distinct]
 
 
 def _shown(value):

@@ -14,6 +14,7 @@ from fastact import nn
 from fastact.diagnostics import Diagnosis, Monitor, diagnose
 from fastact.nn.initializers import InitializerName
 from fastact.nn.layers import Activation
+from fastact.nn.losses import LossName
 from fastact.nn.progress import Progress
 from fastact.report.data import Dataset, Split
 
@@ -98,14 +99,26 @@ def train(data: Dataset, split: Split, names: Sequence[Activation], settings: Se
         return [_train(name, data, split, settings, bar) for name in names]
 
 
+def network(
+    data: Dataset,
+    widths: Sequence[int],
+    activation: Activation,
+    negative_slope: float,
+    init: InitializerName | None,
+    seed: int,
+) -> tuple[nn.Sequential, LossName]:
+    """Return a network for the data, with hidden layers of these widths, and its loss."""
+    sizes = itertools.pairwise([data.X.shape[1], *widths])
+    hidden = [nn.Dense(*pair, activation, negative_slope, init=init) for pair in sizes]
+    outputs = len(data.classes) if data.classes else 1
+    loss: LossName = "softmax_cross_entropy" if data.classes else "mse"
+    return nn.Sequential([*hidden, nn.Dense(widths[-1], outputs)], seed=seed), loss
+
+
 def _train(activation, data, split, settings, bar):
     bar.note(activation)
-    sizes = [split.X.shape[1], *[settings.width] * settings.depth]
-    slope, init = settings.negative_slope, settings.init
-    hidden = [nn.Dense(*pair, activation, slope, init=init) for pair in itertools.pairwise(sizes)]
-    outputs = len(data.classes) if data.classes else 1
-    loss = "softmax_cross_entropy" if data.classes else "mse"
-    model = nn.Sequential([*hidden, nn.Dense(settings.width, outputs)], seed=settings.seed)
+    widths, init = [settings.width] * settings.depth, settings.init
+    model, loss = network(data, widths, activation, settings.negative_slope, init, settings.seed)
     if init == "unit_gain":
         nn.unit_gain(model, split.X[: settings.batch_size])
     before = diagnose(model, split.X, split.y, loss=loss)
