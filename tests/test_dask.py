@@ -97,6 +97,21 @@ def test_every_row_counts_once_an_epoch():
         assert history["accuracy"][0] == pytest.approx(expected["accuracy"])
 
 
+@pytest.mark.parametrize("rows", [(25,) * 4, (1,) * 100, (5,) * 20, (70, 0, 29, 1)])
+@pytest.mark.parametrize("batch_size", [1, 9, 10, 64, 100, 1000])
+def test_a_step_has_a_batch_and_every_chunk_its_share(rows, batch_size):
+    """Whatever the chunks: as many rows in every step, to one, and to one the share of each chunk."""
+    cluster = module.Cluster.__new__(module.Cluster)
+    cluster._steps = -(-100 // batch_size)
+    cluster._seed, cluster._starts = None, np.cumsum([0, *rows]).tolist()
+    parts = [[cluster._part(chunk, step) for step in range(cluster._steps)] for chunk in range(len(rows))]
+    counts = np.array([[part.stop - part.start for part in chunk] for chunk in parts])
+    assert all(a.stop == b.start for chunk in parts for a, b in zip(chunk, chunk[1:]))
+    assert counts.sum(axis=1).tolist() == list(rows) and counts.min() >= 0
+    assert counts.sum(axis=0).max() <= batch_size
+    assert np.ptp(counts.sum(axis=0)) <= 1 and np.ptp(counts, axis=1).max() <= 1
+
+
 def test_a_large_network_does_not_warn():
     """Of 12 MB of weights, which travel with each step."""
     model = nn.Sequential([nn.Dense(6, 400_000), nn.Dense(400_000, 1)], seed=0)
@@ -106,10 +121,12 @@ def test_a_large_network_does_not_warn():
 
 
 def test_layers_that_wait_for_a_batch_get_it():
-    model = network(init="unit_gain")
-    before = weights(model)
-    assert fit(model, optimizer=nn.SGD(1e-30), epochs=1).epochs == 1
-    assert not model.layers[0].needs_batch and (weights(model) != before).any()
+    for rows in (60, 1):  # of which a step takes none
+        model = network(init="unit_gain")
+        before = weights(model)
+        options = {"loss": "softmax_cross_entropy", "optimizer": nn.SGD(1e-30), "batch_size": 80}
+        assert distributed.fit(model, *arrays(X, Y, rows=rows), **options).epochs == 1
+        assert not model.layers[0].needs_batch and (weights(model) != before).any()
 
 
 def test_checkpoints_and_early_stopping(tmp_path, whole):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import itertools
 import math
 import os
 import threading
@@ -227,6 +228,7 @@ class Cluster(Alone):
         # without what the workers have no use for
         self._network = client.submit(_given, model.astype(model.dtype), pure=False)
         self._data = data
+        self._starts = [0, *itertools.accumulate(data.rows)]  # of the chunks
         for chunks in (data, validation):
             if isinstance(chunks, _Chunks):
                 chunks.prepare(client, self._network, loss)
@@ -243,7 +245,11 @@ class Cluster(Alone):
         return iter(batches)
 
     def _part(self, chunk, step):
-        return _Part(chunk, self._seed, *(self._data.rows[chunk] * s // self._steps for s in (step, step + 1)))
+        """Row i of all chunks, counted from the first one's, is in step i modulo the steps: so a step has no more rows
+        than a batch, and each chunk its share of them."""
+        start, stop = self._starts[chunk : chunk + 2]
+        before = (_rows_before(stop, s, self._steps) - _rows_before(start, s, self._steps) for s in (step, step + 1))
+        return _Part(chunk, self._seed, *before)
 
     def scale_fresh_layers(self, model: Any, batch: int) -> None:
         if any(layer.needs_batch for layer in model.layers):
@@ -283,6 +289,11 @@ class Cluster(Alone):
         chunks = [data.futures[part.chunk] for part in parts]
         options = {"network": self._network, "weights": present, "loss": self.loss, "place": place, "pure": False}
         return self._client.gather(self._client.map(function, parts, chunks, **options))
+
+
+def _rows_before(rows, step, steps):
+    """Return how many of the first rows are in steps before this one."""
+    return rows // steps * step + min(rows % steps, step)
 
 
 class _Part:
