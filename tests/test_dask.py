@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fastact
-from fastact import distributed, nn
+from fastact import diagnostics, distributed, nn
 from fastact.distributed import dask as module
 
 dask = pytest.importorskip("dask", reason="Dask is not installed")
@@ -194,6 +194,7 @@ def test_a_slow_worker_slows_the_others_and_no_more(client, whole):
         ({"y": arrays(Y + 1)[0]}, ValueError, r"chunk 0 of y must hold labels .*, but chunk 0 of y\[\d\] is 3"),
         ({"X": arrays(np.where(X > 3, np.nan, X))[0]}, ValueError, r"chunk \d of X must be finite, but"),
         ({"client": 5}, TypeError, "client must be a distributed.Client that is not asynchronous, got 5"),
+        ({"callbacks": [diagnostics.Monitor()]}, ValueError, "callbacks must not watch the backward pass"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
         ({"sample_weight": arrays(-WEIGHT)[0]}, ValueError, r"chunk 0 of sample_weight must be at least 0"),
     ],

@@ -76,8 +76,8 @@ def fit(
     validation_data : (X, y) or (X, y, sample_weight), optional
         Dask arrays, for the workers to evaluate, or arrays of NumPy.
     loss, optimizer, epochs, callbacks, resume_from, progress
-        As `nn.Sequential.fit` takes them. Callbacks run in this process, which also writes the checkpoints; no function
-        that ``on_batch_begin`` returns is called, because backward passes are elsewhere.
+        As `nn.Sequential.fit` takes them. Callbacks run in this process, which also writes the checkpoints; one that
+        wants to see the backward pass, as `fastact.diagnostics.Monitor` does, is refused: that is elsewhere.
     client : distributed.Client, optional
         The cluster. By default the one that is connected, and without one a ``LocalCluster`` of threads in this
         process, for the time of the training.
@@ -260,6 +260,10 @@ class Cluster(Alone):
     def train_step(
         self, model: Any, batch: int, parameters: Any, watches: Any, means: Means, place: tuple[int, int]
     ) -> None:
+        if watches:
+            raise ValueError(
+                "callbacks must not watch the backward pass, as diagnostics.Monitor does: it is on the workers of Dask"
+            )
         parts = [part for chunk in range(len(self._data.rows)) if (part := self._part(chunk, batch))]
         results = self._results(_gradient, model, self._data, parts, place)
         weight = sum(sums[1] for _, sums in results)
