@@ -151,7 +151,7 @@ def _connected(client, distributed):
     with (
         _one_blas_thread(),
         distributed.LocalCluster(
-            n_workers=1, threads_per_worker=threads, processes=False, dashboard_address=":0", silence_logs=40
+            n_workers=1, threads_per_worker=threads, processes=False, dashboard_address=":0", silence_logs=50
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
