@@ -1,7 +1,9 @@
 """Training on a cluster of Dask: workers in processes and threads, lost, joining and slow ones."""
 
+import itertools
 import os
 import signal
+import threading
 import time
 
 import numpy as np
@@ -106,7 +108,7 @@ def test_a_step_has_a_batch_and_every_chunk_its_share(rows, batch_size):
     cluster._seed, cluster._starts = None, np.cumsum([0, *rows]).tolist()
     parts = [[cluster._part(chunk, step) for step in range(cluster._steps)] for chunk in range(len(rows))]
     counts = np.array([[part.stop - part.start for part in chunk] for chunk in parts])
-    assert all(a.stop == b.start for chunk in parts for a, b in zip(chunk, chunk[1:]))
+    assert all(a.stop == b.start for chunk in parts for a, b in itertools.pairwise(chunk))
     assert counts.sum(axis=1).tolist() == list(rows) and counts.min() >= 0
     assert counts.sum(axis=0).max() <= batch_size
     assert np.ptp(counts.sum(axis=0)) <= 1 and np.ptp(counts, axis=1).max() <= 1
@@ -121,11 +123,11 @@ def test_a_large_network_does_not_warn():
 
 
 def test_layers_that_wait_for_a_batch_get_it():
-    for rows in (60, 1):  # of which a step takes none
+    for rows in (6, 1):  # of the second, most steps take none
         model = network(init="unit_gain")
         before = weights(model)
-        options = {"loss": "softmax_cross_entropy", "optimizer": nn.SGD(1e-30), "batch_size": 80}
-        assert distributed.fit(model, *arrays(X, Y, rows=rows), **options).epochs == 1
+        options = {"loss": "softmax_cross_entropy", "optimizer": nn.SGD(1e-30), "batch_size": 8}
+        assert distributed.fit(model, *arrays(X[:24], Y[:24], rows=rows), **options).epochs == 1
         assert not model.layers[0].needs_batch and (weights(model) != before).any()
 
 
@@ -168,12 +170,41 @@ def test_workers_come_and_go(fault, client, cluster, whole):
     assert fit(model, client, callbacks=[At(act)]) == whole[1] and (weights(model) == whole[0]).all()
 
 
+def test_a_cluster_without_workers_is_told(client, cluster, whole, monkeypatch):
+    """Training waits, says so, and goes on with one that joins."""
+    monkeypatch.setattr(module, "PATIENCE", 0.5)
+
+    def lose():
+        cluster.scale(0)
+        while client.nthreads():
+            time.sleep(0.01)
+        threading.Timer(1, cluster.scale, [1]).start()
+
+    model = network()
+    with pytest.warns(UserWarning, match=r"no worker of Dask is left.*resume_from"):
+        assert fit(model, client, callbacks=[At(lose)]) == whole[1]
+    assert (weights(model) == whole[0]).all()
+
+
 def slow_down(seconds):
     def slower(*arguments, with_weights=module._with_weights):
         time.sleep(seconds)
         return with_weights(*arguments)
 
     module._with_weights = slower
+
+
+def test_what_dask_gives_up_on_says_how_to_go_on(client, cluster, monkeypatch):
+    """A task whose workers were lost more often than the scheduler allows: here once."""
+    monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)
+
+    def kill():
+        client.run(slow_down, 0.5)
+        for process in client.run(os.getpid).values():
+            threading.Timer(0.2, os.kill, (process, signal.SIGKILL)).start()
+
+    with pytest.raises(RuntimeError, match=r"Dask has given up on the training \(KilledWorker\).*resume_from"):
+        fit(network(), client, callbacks=[At(kill)])
 
 
 def test_a_slow_worker_slows_the_others_and_no_more(client, whole):

@@ -14,6 +14,7 @@ import itertools
 import math
 import os
 import threading
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ from fastact.nn.optimizers import Optimizer, OptimizerName
 
 if TYPE_CHECKING:
     import fastact.nn
+
+PATIENCE = 30.0  # seconds of waiting for a step, after which to see whether there is a worker
 
 
 def fit(
@@ -91,6 +94,8 @@ def fit(
     TypeError, ValueError
         An argument has a wrong type, shape or value; nothing has been changed. The message names the chunk and the
         place in it.
+    RuntimeError
+        The cluster has lost its scheduler, or a task more workers than it allows.
     FloatingPointError, ImportError, OSError
         As of `nn.Sequential.fit`; ImportError also without Dask: ``pip install "fastact[dask]"``.
 
@@ -212,8 +217,7 @@ class _Chunks:
             columns.append([None] * len(self.rows))
         names = [tuple(f"chunk {chunk} of {name}" for name in self._names) for chunk in range(len(self.rows))]
         self.futures = client.map(_prepared, names, *columns, network=network, loss=loss, pure=False)
-        for future in self.futures:
-            future.result()
+        _gathered(client, self.futures, keep=True)
 
 
 class Cluster(Alone):
@@ -255,7 +259,7 @@ class Cluster(Alone):
         if any(layer.needs_batch for layer in model.layers):
             chunk = next(c for c in range(len(self._data.rows)) if self._part(c, batch))
             rows = self._client.submit(_rows_of, self._part(chunk, batch), self._data.futures[chunk], pure=False)
-            model._scale_fresh_layers(rows.result()[0])
+            model._scale_fresh_layers(_gathered(self._client, [rows])[0][0])
 
     def train_step(
         self, model: Any, batch: int, parameters: Any, watches: Any, means: Means, place: tuple[int, int]
@@ -292,12 +296,40 @@ class Cluster(Alone):
         present = self._client.submit(_given, weights, pure=False)
         chunks = [data.futures[part.chunk] for part in parts]
         options = {"network": self._network, "weights": present, "loss": self.loss, "place": place, "pure": False}
-        return self._client.gather(self._client.map(function, parts, chunks, **options))
+        return _gathered(self._client, self._client.map(function, parts, chunks, **options))
 
 
 def _rows_before(rows, step, steps):
     """Return how many of the first rows are in steps before this one."""
     return rows // steps * step + min(rows % steps, step)
+
+
+def _gathered(client, futures, keep=False):
+    """Return the results of futures, or ``keep`` them where they are; say so if there is no worker to wait for, or no
+    cluster."""
+    import distributed
+
+    try:
+        while True:
+            try:
+                distributed.wait(futures, timeout=PATIENCE)
+                break
+            except distributed.TimeoutError:
+                if not client.nthreads():
+                    warnings.warn(
+                        "no worker of Dask is left: training goes on once one joins. If none will, end it (Ctrl-C); "
+                        "fit(resume_from=path) goes on from its last Checkpoint",
+                        stacklevel=2,
+                    )
+        for future in futures if keep else ():
+            if future.status != "finished":
+                future.result()  # raises the error
+        return None if keep else client.gather(futures)
+    except (distributed.CancelledError, distributed.KilledWorker, distributed.comm.CommClosedError) as error:
+        raise RuntimeError(
+            f"Dask has given up on the training ({type(error).__name__}): its scheduler or too many workers are lost. "
+            "Once the cluster is there again, fit(resume_from=path) goes on from the last Checkpoint"
+        ) from error
 
 
 class _Part:
