@@ -125,6 +125,9 @@ model = network(dtype=float)
         ("fit(model, optimizer=nn.SGD(0.1) if rank else nn.Adam())", "optimizer must be the same in all ranks, but"),
         ("fit(network(dtype=[float, np.float32][rank]))", "layers must be the same in all ranks"),
         ("fit(model, batch_size=1)", "batch_size, the rows of all ranks, must be at least 2, got 1"),
+        ("fit(model, batch_size=16 + rank)", "batch_size must be the same in all ranks, .* 16 and rank 1 has 17"),
+        ("fit(model, class_weight={0: 1.0 + rank})", "class_weight must be the same in all ranks"),
+        ("fit(model, class_weight='balanced')", "class_weight must be a dict with comm, got 'balanced'"),
         ("fit(model, comm=2)", "comm must be a communicator of mpi4py, such as MPI.COMM_WORLD, got 2"),
         ("fit(model, resume_from='/nowhere/run')", "No such file"),
         (

@@ -337,9 +337,9 @@ class Sequential:
         comm : mpi4py.MPI.Intracomm, optional
             A communicator, such as ``MPI.COMM_WORLD``, whose ranks train this model together: each calls `fit` with
             the same arguments but for X, y, sample_weight and validation_data, which are its own rows (as many as it
-            has). ``batch_size`` counts the rows of all ranks. Weights, optimiser and history are the same in all ranks
-            from the beginning, when they are the first rank's, to the end; only the first writes checkpoints and reads
-            ``resume_from``. See ``docs/distributed.md``.
+            has). ``batch_size`` counts the rows of all ranks; ``class_weight`` cannot be "balanced". Weights, optimiser
+            and history are the same in all ranks from the beginning, when they are the first rank's, to the end; only
+            the first writes checkpoints and reads ``resume_from``. See ``docs/distributed.md``.
 
         Returns
         -------
@@ -386,13 +386,19 @@ class Sequential:
                 loss = losses.get(loss)
                 optimizer = optimizers.get(optimizer)
                 epochs = _checks.integer("epochs", epochs)
-                batch_size = team.rows(_checks.integer("batch_size", batch_size))
+                rows_of_all = _checks.integer("batch_size", batch_size)
+                batch_size = team.rows(rows_of_all)
+                if comm is not None and isinstance(class_weight, str):
+                    raise ValueError(
+                        f"class_weight must be a dict with comm, got {class_weight!r}: no rank knows the labels of all"
+                    )
                 shuffle = _checks.boolean("shuffle", shuffle)
                 stored = None if resume_from is None or team.rank else storage.read(resume_from, "resume_from")
             validated, resumes = validation_data is not None, resume_from is not None
             team.check_same(
                 lambda: {
                     "layers": repr(self.layers), "loss": loss.name, "optimizer": repr(optimizer), "epochs": epochs,
+                    "batch_size": rows_of_all, "class_weight": repr(class_weight),
                     "shuffle": shuffle, "validation_data": "some" if validated else None,
                     "resume_from": "a file" if resumes else None,
                 }
