@@ -171,7 +171,7 @@ def test_many_python_threads(rng):
 
 
 LIMITS = """
-import os, threading
+import os, threading, time
 import numpy as np, fastact, threadpoolctl
 fastact.set_num_threads(3)
 x = np.random.default_rng(0).normal(0, 3, 1_000_000).astype("f4")
@@ -187,6 +187,7 @@ with threadpoolctl.threadpool_limits(1):
         print(fastact.get_num_threads())
     other = threading.Thread(target=lambda: print(fastact.get_num_threads()))  # the limit is of one Python thread
     other.start(); other.join()
+while threads() > before: time.sleep(0.001)  # a thread that was joined may be ending yet
 with threadpoolctl.threadpool_limits(2):
     print(fastact.get_num_threads())
     call()
