@@ -13,7 +13,9 @@ import pytest
 def run(script, timeout=60, **environment):
     """A fresh Python that runs `script`, from a file, as `multiprocessing` wants it; what it printed."""
     __tracebackhide__ = True
-    unset = ("OMP_NUM_THREADS", "FASTACT_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    # Dask's nannies set variables of the process that starts them
+    unset = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "FASTACT_NUM_THREADS", "OMP_WAIT_POLICY",
+             "GOMP_SPINCOUNT")  # fmt: skip
     env = {name: value for name, value in os.environ.items() if name not in unset}
     env |= environment
     with tempfile.TemporaryDirectory() as folder:
