@@ -269,8 +269,8 @@ cdef void walk(int which, Part *part, Storage storage, bint is_double) noexcept 
 cdef void walk_all(int which, Part *part, int parts, Storage storage, bint is_double) noexcept nogil:
     """Each thread its part; prange releases the GIL."""
     cdef Py_ssize_t t
-    cdef int share = begin_team(parts)
-    for t in prange(parts, num_threads=share, schedule="static"):
+    cdef int granted = begin_team(parts)
+    for t in prange(parts, num_threads=granted, schedule="static"):
         walk(which, &part[t], storage, is_double)
     end_team()
 

@@ -272,7 +272,7 @@ class Cluster(Alone):
         results = self._results(_gradient, model, self._data, parts, place)
         weight = sum(sums[1] for _, sums in results)
         for _, sums in results:
-            means.sums = [a + b for a, b in zip(means.sums, sums, strict=True)]
+            means.add_sums(sums)
         if weight > 0.0:
             self._gradients.fill(0)
             for gradient, sums in results:
@@ -286,7 +286,7 @@ class Cluster(Alone):
         parts = [_Part(chunk, None, 0, rows) for chunk, rows in enumerate(batches.rows) if rows]
         means = Means(self.loss.metric)
         for sums in self._results(_evaluation, model, batches, parts, None):
-            means.sums = [a + b for a, b in zip(means.sums, sums, strict=True)]
+            means.add_sums(sums)
         return means
 
     def _results(self, function, model, data, parts, place):

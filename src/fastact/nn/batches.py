@@ -4,7 +4,7 @@ from __future__ import annotations  # np.random, which NumPy loads when it is fi
 
 import itertools
 import numbers
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -182,6 +182,10 @@ class Means:
         sums[1] += weight
         sums[2] += hits
         sums[3] += rows
+
+    def add_sums(self, sums: Sequence[float]) -> None:
+        """Count batches that another process has, by its ``sums``."""
+        self.sums = [a + b for a, b in zip(self.sums, sums, strict=True)]
 
     def result(self) -> dict[str, float]:
         """Return the means by name: "loss", and the metric if there is one."""

@@ -11,6 +11,7 @@
 #define SIGMOID_MARGIN (POWERS == 8 ? 0x1.8p-8f : 0x1p-9f)
 #define DERIVATIVE_MARGIN (POWERS == 8 ? 0x1p-7f : 0x1p-9f)
 #define TANH_MARGIN 0x1p-7f
+/* tanh by the exponential: what low may grow by, where it is half an ULP of high at most. */
 #define TANH_SURE 0x1.06p+0f
 
 /* Below, exp(-x) nears 2^24, where 1 + exp(-x) less 1 is no longer exact. For this x the sigmoid lies next to the middle
