@@ -344,22 +344,22 @@ def seen(threads, wanted):
     import time
     end = time.monotonic() + 30
     while time.monotonic() < end:
-        if kernels.share(threads) == wanted:
+        if kernels.share_of_processors(threads) == wanted:
             return True
     return False
 
-assert kernels.share(3) == 3 and kernels.share(8) == 8
+assert kernels.share_of_processors(3) == 3 and kernels.share(8) == 8
 others = [threading.Thread(target=long_calls, args=(fastact.tanh,)) for _ in range(3)]
 others[0].start()
 assert seen(3, 2)  # half of four
 with fastact.num_threads(3):
-    assert {kernels.share(3) for _ in range(1000)} == {3}
+    assert {kernels.share_of_processors(3) for _ in range(1000)} == {3}
 others[1].start(), others[2].start()
 assert seen(3, 1)
 ended.set()
 for other in others:
     other.join()
-assert kernels.share(3) == 3
+assert kernels.share_of_processors(3) == 3
 """
 
 

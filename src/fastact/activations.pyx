@@ -1,8 +1,10 @@
-"""The twelve passes as users call them.
+"""The twelve passes as users call them, each by the first of three routes that can take the call:
 
-A plain array (ndarray itself, float32 or float64, contiguous, aligned, native byte order) whose `out` is absent, the
-same memory or apart from it goes straight to the kernels; arrays of one type that are no such block go row by row
-(`ufuncs.over_rows`); everything else goes to the NumPy ufunc of the same name.
+1. `by_kernel`: plain arrays (ndarray itself, float32 or float64, contiguous, aligned, native byte order) whose `out` is
+   absent, the same memory or apart from it. One call of a kernel.
+2. `ufuncs.by_rows`: arrays of one type, strided, broadcast, float16 or bfloat16. A kernel for each row.
+3. `by_ufunc`: everything else (`where=`, casts, lists, scalars, overlaps, other libraries' arrays), and what is wrong.
+   The NumPy ufunc of the same name.
 """
 
 import math
@@ -60,7 +62,7 @@ cdef enum:
     RELEASE_GIL = 4096  # elements from which a call on one thread is long enough to let other Python threads run
 
 
-# ------------------------------------------------------------------------------------------- plain arrays, directly
+# ------------------------------------------------------------------------------------ 1. plain arrays: one kernel call
 
 cdef inline bint is_plain(object candidate) noexcept:
     if not cnp.PyArray_CheckExact(candidate):
@@ -122,7 +124,7 @@ cdef int launch(int which, cnp.ndarray a, cnp.ndarray b, floating slope, cnp.nda
     return 0
 
 
-cdef object direct(int which, object a_given, object b_given, double slope, object out_given):
+cdef object by_kernel(int which, object a_given, object b_given, double slope, object out_given):
     """The result where all arrays are plain and match, else None: nothing has been touched."""
     cdef cnp.ndarray a
     cdef cnp.ndarray b
@@ -157,9 +159,9 @@ cdef object direct(int which, object a_given, object b_given, double slope, obje
     return out
 
 
-# ------------------------------------------------------------------------------------- everything else, through NumPy
+# -------------------------------------------------------------------------------- 3. everything else: the NumPy ufunc
 
-cdef str called(int which):
+cdef str public_name(int which):
     """A pass by the name that users call it."""
     name = pass_table[which].name.decode()
     return f"fastact.exact.{name.removeprefix('exact_')}" if is_exact(which) else name
@@ -175,7 +177,7 @@ cdef object as_array(int which, str name, value):
         return np.asarray(value)
     except (TypeError, ValueError, BufferError, RuntimeError) as error:  # ragged lists; or the other library's words
         kind = ValueError if isinstance(error, ValueError) else TypeError
-        raise kind(f"{called(which)}: {name} cannot be made an array, got {type(value).__name__}; "
+        raise kind(f"{public_name(which)}: {name} cannot be made an array, got {type(value).__name__}; "
                    f"wanted numbers in a regular shape: {error}") from error
 
 
@@ -195,11 +197,11 @@ cdef object memory_of(int which, out):
         return np.from_dlpack(out) if hasattr(out, "__dlpack__") else np.asarray(memoryview(out))
     except (TypeError, ValueError, BufferError, RuntimeError) as error:
         raise TypeError(
-            f"{called(which)}: out must be a NumPy array, or share its memory by DLPack or the "
+            f"{public_name(which)}: out must be a NumPy array, or share its memory by DLPack or the "
             f"buffer protocol, got {type(out).__name__}: {error}") from error
 
 
-cdef object general(int which, tuple inputs, out, where, dtype, casting, order, subok):
+cdef object by_ufunc(int which, tuple inputs, out, where, dtype, casting, order, subok):
     ufuncs.meet_bfloat16()
     ufunc = UFUNCS[which]
     cdef bint weak = False
@@ -208,9 +210,9 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
     for value in inputs:
         weak |= dtype is None and (type(value) is float or type(value) is int)
         if is_refused(value):
-            raise TypeError(f"{called(which)}: {explain(which, inputs, None, None, None, True)}")
+            raise TypeError(f"{public_name(which)}: {explain(which, inputs, None, None, None, True)}")
     if not (out is None or out is Ellipsis or isinstance(out, (np.ndarray, tuple)) or is_foreign(out)):
-        general(which, inputs, memory_of(which, out), where, dtype, casting, order, subok)
+        by_ufunc(which, inputs, memory_of(which, out), where, dtype, casting, order, subok)
         return out  # the caller's own object, its memory written
     if is_exact(which) and written_to_half(which, inputs, out, where, dtype, casting):
         return out
@@ -241,7 +243,7 @@ cdef object general(int which, tuple inputs, out, where, dtype, casting, order, 
         if problem is None:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{called(which)}: {problem}") from error
+        raise kind(f"{public_name(which)}: {problem}") from error
 
 
 cdef bint written_to_half(int which, tuple inputs, out, where, dtype, casting) except -1:
@@ -262,7 +264,7 @@ cdef bint written_to_half(int which, tuple inputs, out, where, dtype, casting) e
     if not np.can_cast(x.dtype, computed, casting):
         return False
     with np.errstate(all="ignore"):  # NumPy's casts underflow, and find signalling NaNs invalid
-        result = ufuncs.to_odd(which, x.astype(computed, copy=False))
+        result = ufuncs.rounded_to_odd(which, x.astype(computed, copy=False))
         np.copyto(out, result, casting=casting, where=apart_from(out, np.asarray(where, bool)))
     return True
 
@@ -333,7 +335,7 @@ cdef tuple argument_names(int which):
     return names + ("negative_slope",) if pass_table[which].slope else names
 
 
-cdef str floats(int which):
+cdef str computed_types(int which):
     """The types that a pass computes."""
     return "float16, float32 or bfloat16" if is_exact(which) else "float16, float32, float64 or bfloat16"
 
@@ -343,13 +345,13 @@ cdef object explain_dtype(int which, dtype):
     try:
         dtype = as_dtype(dtype)
     except TypeError:
-        return f"dtype is {dtype!r}; wanted {floats(which)}"
-    return None if is_float(dtype) else f"dtype is {dtype}; wanted {floats(which)}"
+        return f"dtype is {dtype!r}; wanted {computed_types(which)}"
+    return None if is_float(dtype) else f"dtype is {dtype}; wanted {computed_types(which)}"
 
 
 cdef object explain(int which, tuple inputs, out, dtype, casting, where):
     """What is wrong with the arguments of a call that NumPy refused, or None where its own words are best."""
-    wanted = f"{floats(which)}, an integer type{' of 8 or 16 bits' if is_exact(which) else ''} or bool"
+    wanted = f"{computed_types(which)}, an integer type{' of 8 or 16 bits' if is_exact(which) else ''} or bool"
     arrays = []
     for name, value in zip(argument_names(which), inputs):
         array = np.asarray(value)
@@ -440,7 +442,7 @@ cdef object common_dtype(arrays, dtype):
 
 cdef object checked_slope(int which, arrays, slope, dtype):
     """negative_slope in the type computed in, or as it came; ValueError where it is not finite there."""
-    name = called(which)
+    name = public_name(which)
     if isinstance(slope, (str, bytes)) or slope is None or isinstance(slope, complex):
         raise TypeError(f"{name}: negative_slope must be a number or an array of numbers, got {slope!r}")
     slope = as_array(which, "negative_slope", slope)
@@ -493,27 +495,27 @@ cdef inline bint is_default(where, dtype, casting, order, subok) noexcept:
 
 cdef object call(int which, a, b, out, where, dtype, casting, order, subok):
     if is_default(where, dtype, casting, order, subok):
-        result = direct(which, a, b, 0.0, out)
+        result = by_kernel(which, a, b, 0.0, out)
         if result is None:
-            result = ufuncs.over_rows(which, (a,) if pass_table[which].arrays == 1 else (a, b), out)
+            result = ufuncs.by_rows(which, (a,) if pass_table[which].arrays == 1 else (a, b), out)
         if result is not None:
             return result
     arrays = arrays_of(which, a, b)
     if is_exact(which):
         refuse_float64(which, arrays, dtype)
-    return general(which, arrays, out, where, dtype, casting, order, subok)
+    return by_ufunc(which, arrays, out, where, dtype, casting, order, subok)
 
 
 cdef int refuse_float64(int which, tuple arrays, dtype) except -1:
     """TypeError where a pass of fastact.exact would have to compute in float64."""
     if dtype is not None and explain_dtype(which, dtype) is not None:
-        return 0  # another mistake, which `general` tells
+        return 0  # another mistake, which `by_ufunc` tells
     if common_dtype(arrays, dtype) == np.float64:
         got = f"dtype is {dtype!r}" if dtype is not None else f"x has dtype {np.asarray(arrays[0]).dtype}"
         raise TypeError(
-            f"{called(which)}: {got}, whose result would be a float64; wanted {floats(which)}: only there all inputs "
-            f"can be tried, to prove every result correctly rounded. Use np.asarray(x, np.float32), or the plain "
-            f"{called(which).replace('exact.', '')}, which computes in float64")
+            f"{public_name(which)}: {got}, whose result would be a float64; wanted {computed_types(which)}: only there "
+            f"all inputs can be tried, to prove every result correctly rounded. Use np.asarray(x, np.float32), or the "
+            f"plain {public_name(which).replace('exact.', '')}, which computes in float64")
     return 0
 
 
@@ -526,7 +528,7 @@ cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, 
         number = slope
         # within float32's range, so finite in either type
         if -3e38 < number < 3e38 and not (which == FASTACT_leaky_relu_backward and number < 0):
-            result = direct(which, a, b, number, out)
+            result = by_kernel(which, a, b, number, out)
             # a normal number in every type: rounding it needs no care
             if (result is None and cnp.PyArray_CheckExact(a) and (number == 0 or 1e-4 < abs(number) < 6e4)
                     and ((<cnp.ndarray> a).dtype.kind == "f" or is_bfloat16((<cnp.ndarray> a).dtype))):
@@ -536,14 +538,14 @@ cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, 
                 finally:
                     fastact_fp_leave(caller)
                 inputs = (a, rounded) if pass_table[which].arrays == 1 else (a, b, rounded)
-                result = ufuncs.over_rows(which, inputs, out)
+                result = ufuncs.by_rows(which, inputs, out)
             if result is not None:
                 return result
     arrays = arrays_of(which, a, b)
     if dtype is not None and not any([is_foreign(array) for array in arrays]):
         problem = explain_dtype(which, dtype)
         if problem is not None:
-            raise TypeError(f"{called(which)}: {problem}")
+            raise TypeError(f"{public_name(which)}: {problem}")
     caller = fastact_fp_enter()  # NumPy rounds the slope
     try:
         with np.errstate(all="ignore"):  # the slope may overflow, or be a signalling NaN
@@ -551,10 +553,10 @@ cdef object call_with_slope(int which, a, b, slope, out, where, dtype, casting, 
     finally:
         fastact_fp_leave(caller)
     if is_default(where, dtype, casting, order, subok):
-        result = ufuncs.over_rows(which, (*arrays, slope), out)
+        result = ufuncs.by_rows(which, (*arrays, slope), out)
         if result is not None:
             return result
-    return general(which, (*arrays, slope), out, where, dtype, casting, order, subok)
+    return by_ufunc(which, (*arrays, slope), out, where, dtype, casting, order, subok)
 
 
 cdef list UFUNCS = [getattr(ufuncs, pass_table[which].name.decode()) for which in range(FASTACT_N_PASSES)]

@@ -199,7 +199,7 @@ cdef void end_team() noexcept nogil:
     fastact_call_ends()
 
 
-def share(int threads):
+def share_of_processors(int threads):
     """Return how many of its threads a long call would have now, beside those that run in other Python threads."""
     cdef int found = begin_team(threads)
     end_team()

@@ -25,7 +25,7 @@ array([[ 0. , -0.5],
        [ 2. ,  2. ]])
 """
 
-# The loops below run the same tile functions as the direct path. NumPy hands them aligned operands in native byte order
+# The loops below run the tile functions that the kernels run. NumPy hands them aligned operands in native byte order
 # that are either disjoint, the same elements, or (an input that strides ahead of the output) safe to read block by
 # block; only in `reduce` and `accumulate` is an output the next element's input.
 
@@ -115,17 +115,18 @@ cdef inline void scatter(
         fastact_scatter_bfloat16(block, target, step, n)
 
 
-cdef void run(
+cdef void inner_loop(
         int which, char **operands, const cnp.npy_intp *steps, Py_ssize_t n, Storage storage,
         floating *block) noexcept nogil:
-    """One inner loop. `block` has room for BLOCK elements of each operand; its type is the type computed in."""
+    """One inner loop of a ufunc, or one row of `by_rows`. `block` has room for BLOCK elements of each operand; its type
+    is the type computed in."""
     cdef const fastact_pass_info *info = &pass_table[which]
     cdef int inputs = info.arrays + info.slope
     cdef int second = info.arrays - 1  # y; of one array x again
     cdef Py_ssize_t slope_step = 1 if info.slope and steps[inputs - 1] != 0 else 0
     cdef const floating *source[MOST_INPUTS]
-    cdef bint direct[MOST_INPUTS]
-    cdef bint direct_out = storage == NATIVE and steps[inputs] == sizeof(floating)
+    cdef bint as_it_is[MOST_INPUTS]
+    cdef bint out_as_it_is = storage == NATIVE and steps[inputs] == sizeof(floating)
     cdef bint one_slope = info.slope and slope_step == 0
     cdef bint sequential = False
     cdef floating *target
@@ -139,12 +140,12 @@ cdef void run(
     for k in range(inputs):
         if steps[k] != sizeof(uint16_t) and not (one_slope and k == inputs - 1):
             half_tile = NULL
-        direct[k] = storage == NATIVE and (steps[k] == sizeof(floating) or (one_slope and k == inputs - 1))
-        if not direct[k]:
+        as_it_is[k] = storage == NATIVE and (steps[k] == sizeof(floating) or (one_slope and k == inputs - 1))
+        if not as_it_is[k]:
             longest = BLOCK
         # an output is the next element's input: accumulate; reduce, too, whose steps are 0
         sequential |= steps[k] == steps[inputs] and operands[k] + steps[k] == operands[inputs]
-    if not direct_out:
+    if not out_as_it_is:
         longest = BLOCK
     if sequential:
         longest = 1
@@ -156,18 +157,18 @@ cdef void run(
     while start < n:
         size = min(longest, n - start)
         for k in range(inputs):
-            if direct[k]:
+            if as_it_is[k]:
                 source[k] = <const floating *> (operands[k] + start * steps[k])
             else:
                 gather(operands[k] + start * steps[k], steps[k], block + k * BLOCK,
                        1 if one_slope and k == inputs - 1 else size, storage)
                 source[k] = block + k * BLOCK
-        target = <floating *> (operands[inputs] + start * steps[inputs]) if direct_out else block + inputs * BLOCK
+        target = <floating *> (operands[inputs] + start * steps[inputs]) if out_as_it_is else block + inputs * BLOCK
         if floating is float and storage != NATIVE:
             isa.of_halves[which](source[0], source[second], source[inputs - 1], slope_step, target, size)
         else:
             tile(which, source[0], source[second], source[inputs - 1], slope_step, target, size)
-        if not direct_out:
+        if not out_as_it_is:
             scatter(target, operands[inputs] + start * steps[inputs], steps[inputs], size, storage)
         start += size
     fastact_fp_leave(caller)
@@ -175,26 +176,26 @@ cdef void run(
 
 cdef void loop_float16(char **operands, const cnp.npy_intp *dims, const cnp.npy_intp *steps, void *row) noexcept nogil:
     cdef float block[(MOST_INPUTS + 1) * BLOCK]
-    run(<int> (<const fastact_pass_info *> row - pass_table), operands, steps, dims[0], FLOAT16, block)
+    inner_loop(<int> (<const fastact_pass_info *> row - pass_table), operands, steps, dims[0], FLOAT16, block)
 
 
 cdef void loop_bfloat16(
         char **operands, const cnp.npy_intp *dims, const cnp.npy_intp *steps, void *row) noexcept nogil:
     cdef float block[(MOST_INPUTS + 1) * BLOCK]
-    run(<int> (<const fastact_pass_info *> row - pass_table), operands, steps, dims[0], BFLOAT16, block)
+    inner_loop(<int> (<const fastact_pass_info *> row - pass_table), operands, steps, dims[0], BFLOAT16, block)
 
 
 cdef void loop_float32(char **operands, const cnp.npy_intp *dims, const cnp.npy_intp *steps, void *row) noexcept nogil:
     cdef float block[(MOST_INPUTS + 1) * BLOCK]
-    run(<int> (<const fastact_pass_info *> row - pass_table), operands, steps, dims[0], NATIVE, block)
+    inner_loop(<int> (<const fastact_pass_info *> row - pass_table), operands, steps, dims[0], NATIVE, block)
 
 
 cdef void loop_float64(char **operands, const cnp.npy_intp *dims, const cnp.npy_intp *steps, void *row) noexcept nogil:
     cdef double block[(MOST_INPUTS + 1) * BLOCK]
-    run(<int> (<const fastact_pass_info *> row - pass_table), operands, steps, dims[0], NATIVE, block)
+    inner_loop(<int> (<const fastact_pass_info *> row - pass_table), operands, steps, dims[0], NATIVE, block)
 
 
-# ----------------------------------------------------------------------------------------- arrays that are no one block
+# ------------------------------------------------------------------ strided and broadcast arrays, without NumPy's loops
 
 cdef extern from "numpy/arrayobject.h":
     ctypedef struct NpyIter:
@@ -220,7 +221,7 @@ ctypedef struct Part:  # what one thread walks over
     NpyIter_IterNextFunc advance
 
 
-cdef int start(Part *part, tuple operands) except -1:
+cdef int make_iterator(Part *part, tuple operands) except -1:
     """An iterator over the operands, inputs first; an output of None is made by it."""
     cdef PyArrayObject *pointers[MOST_INPUTS + 1]
     cdef cnp.npy_uint32 flags[MOST_INPUTS + 1]
@@ -249,11 +250,11 @@ cdef void walk_rows(int which, Part *part, Storage storage, floating *block) noe
         if steps[k] != sizeof(floating) and not (info.slope and k == inputs - 1 and steps[k] == 0):
             contiguous = False
     while True:
-        if contiguous:  # `run` would prepare each row anew, which takes as long as a short one
+        if contiguous:  # `inner_loop` would prepare each row anew, which takes as long as a short one
             apply(which, <const floating *> operands[0], <const floating *> operands[info.arrays - 1],
                   <const floating *> operands[inputs - 1], slope_step, <floating *> operands[inputs], size[0])
         else:
-            run(which, operands, steps, size[0], storage, block)
+            inner_loop(which, operands, steps, size[0], storage, block)
         if not part.advance(part.iterator):
             return
 
@@ -266,7 +267,7 @@ cdef void walk(int which, Part *part, Storage storage, bint is_double) noexcept 
         walk_rows(which, part, storage, <float *> block)
 
 
-cdef void walk_all(int which, Part *part, int parts, Storage storage, bint is_double) noexcept nogil:
+cdef void walk_parts(int which, Part *part, int parts, Storage storage, bint is_double) noexcept nogil:
     """Each thread its part; prange releases the GIL."""
     cdef Py_ssize_t t
     cdef int granted = begin_team(parts)
@@ -334,7 +335,7 @@ cdef bint same_elements(cnp.ndarray a, cnp.ndarray b) noexcept:
     return True
 
 
-def over_rows(int which, tuple inputs, out):
+def by_rows(int which, tuple inputs, out):
     """The result for plain arrays of one type, whatever their strides, each thread an equal part of the longest axis.
 
     None, and nothing touched, where NumPy's own machinery is to do it: another type, operands that are scalars, empty,
@@ -362,14 +363,14 @@ def over_rows(int which, tuple inputs, out):
     if out is not None and not (cnp.PyArray_ISWRITEABLE(<cnp.ndarray> out) and lies_apart(<cnp.ndarray> out, inputs)):
         return None
     try:
-        start(&whole, operands)
+        make_iterator(&whole, operands)
     except ValueError:  # they do not broadcast together; NumPy's machinery, or `explain`, says so
         return None
     try:
         result = <object> NpyIter_GetOperandArray(whole.iterator)[len(inputs)]
         threads = threads_for(which, kind == cnp.NPY_FLOAT64, cnp.PyArray_SIZE(<cnp.ndarray> result))
         if threads > 1:
-            share(which, inputs, result, threads, storage)
+            by_rows_parallel(which, inputs, result, threads, storage)
         else:
             with nogil:
                 walk(which, &whole, storage, kind == cnp.NPY_FLOAT64)
@@ -378,8 +379,8 @@ def over_rows(int which, tuple inputs, out):
     return result
 
 
-cdef int share(int which, tuple inputs, result, int threads, Storage storage) except -1:
-    """The same on several threads."""
+cdef int by_rows_parallel(int which, tuple inputs, result, int threads, Storage storage) except -1:
+    """`by_rows` on several threads: each has an equal part of the longest axis, and an iterator of its own."""
     cdef Py_ssize_t longest = max(result.shape)
     cdef int parts = <int> min(<Py_ssize_t> threads, longest)
     cdef int t
@@ -392,8 +393,8 @@ cdef int share(int which, tuple inputs, result, int threads, Storage storage) ex
     try:
         for t in range(parts):
             piece = (*axis, slice(longest * t // parts, longest * (t + 1) // parts))
-            start(&part[t], tuple([array[piece] for array in arrays]))
-        walk_all(which, part, parts, storage, is_double)
+            make_iterator(&part[t], tuple([array[piece] for array in arrays]))
+        walk_parts(which, part, parts, storage, is_double)
     finally:
         for t in range(parts):
             if part[t].iterator != NULL:
@@ -402,7 +403,7 @@ cdef int share(int which, tuple inputs, result, int threads, Storage storage) ex
     return 0
 
 
-def to_odd(int which, x):
+def rounded_to_odd(int which, x):
     """float32 results of an exact pass, a new array: rounded once more, to float16 or bfloat16, they are what the exact
     values would be."""
     cdef cnp.ndarray array = np.array(x, np.float32, order="C")
