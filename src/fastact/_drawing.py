@@ -129,7 +129,9 @@ def svg(figure: Figure, name: str, **settings: Any) -> str:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     file = io.StringIO()
-    settings_of_svg = {"svg.hashsalt": name, "svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans", "Verdana"]}
+    settings_of_svg: dict[Any, Any] = {
+        "svg.hashsalt": name, "svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans", "Verdana"],
+    }  # fmt: skip
     with mpl.rc_context(settings_of_svg):
         FigureCanvasSVG(figure)
         figure.savefig(file, format="svg", metadata={"Date": None}, **settings)

@@ -105,7 +105,7 @@ def digests(check: Check, parts: Sequence[Part], bar: Progress | None = None) ->
     def digest_of(part: Part) -> str:
         digest = 0
         for _, results in outcomes(check, part):
-            digest = zlib.crc32(results, digest)
+            digest = zlib.crc32(results.data, digest)
         return f"{digest:08x}"
 
     found = []
@@ -220,7 +220,7 @@ def nearest(name: str, x: np.ndarray) -> np.ndarray:
     """
     with np.errstate(all="ignore"):
         value = getattr(_reference, name)(x.astype(np.float64))
-        low, high = (np.float32(value * (1 + sign * 2.0**-45)) for sign in (-1, 1))
+        low, high = ((value * (1 + sign * 2.0**-45)).astype(np.float32) for sign in (-1, 1))
     for i in np.flatnonzero(~((low == high) | np.isnan(value))):
         low[i] = _nearest_by_decimals(name, float(x[i]))
     return low

@@ -15,7 +15,7 @@ import importlib
 import importlib.metadata
 import os
 from functools import cached_property
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -114,9 +114,9 @@ class Library:
         It is not installed.
     """
 
-    name = None
-    package = None  # what pip calls it, where it has another name
-    ways = {}  # noqa: RUF012 a table, replaced by each class
+    name: str
+    package: str | None = None  # what pip calls it, where it has another name
+    ways: ClassVar[dict[str, "Way"]]
     can_be_held = True  # to an instruction set, by an environment variable (or it uses none above the baseline)
     takes = staticmethod(lambda inputs: True)  # whether it can work on arrays of this layout
     settle = 0.0  # seconds: its idle threads slow others down for longer than the pause between samples

@@ -76,7 +76,7 @@ class Monitor(nn.Callback):
         self._places = {layer: index for index, layer in enumerate(model.layers)}
         self._start_epoch(model)
 
-    def _start_epoch(self, model):
+    def _start_epoch(self, model: nn.Sequential) -> None:
         self._totals: list[LayerTotals] = []
         self._weight_squares = [0.0] * len(model.layers)
         self._update_ratios = [math.nan] * len(model.layers)
