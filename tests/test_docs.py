@@ -124,7 +124,7 @@ def test_commands_exist():
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_within_the_repository(page):
     """What is linked or shown is there (what lies in src/ only where the sources are)."""
-    links = re.findall(r"\]\((?![a-z]+:|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
+    links = re.findall(r'(?:\]\(|<img [^>]*src=")(?![a-z]+:|#)([^)#\s"]+)', page.read_text(encoding="utf-8"))
     targets = [(page.parent / link).resolve() for link in links]
     if not (ROOT / "src").exists():
         targets = [target for target in targets if not target.is_relative_to(ROOT / "src")]
