@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastact.nn import _checks, _fused, losses, onnx, optimizers, storage
 from fastact.nn._buffers import Buffers
-from fastact.nn._interrupts import Whole
+from fastact.nn._interrupts import deferred_interrupt
 from fastact.nn._team import Alone
 from fastact.nn._types import Floats, Integer
 from fastact.nn.batches import Means, RowReader, converted
@@ -437,7 +437,7 @@ class Sequential:
         parameters, history, batch_calls = self.parameters(), self.history, BatchCalls(callbacks)
         updates = (epochs - history.epochs) * len(batches)
         shown = bool(progress) and team.rank == 0
-        with np.errstate(all="ignore"), Progress(updates, "fit", shown) as bar, Whole() as whole_calls:
+        with np.errstate(all="ignore"), Progress(updates, "fit", shown) as bar:
             for epoch in range(history.epochs + 1, epochs + 1):
                 if self.stop_training:
                     break
@@ -453,14 +453,16 @@ class Sequential:
                 validation_means = None if validation is None else team.evaluate(self, validation)
                 with team.agree():
                     measured = self._measured(means, validation_means, epoch)
-                whole_calls.run(history.record, measured)
+                with deferred_interrupt():
+                    history.record(measured)
                 bar.note(f"epoch {epoch}/{epochs}: " + ", ".join(f"{name} {history[name][-1]:.4g}" for name in history))
                 with team.agree():
                     for callback in callbacks:
                         callback.on_epoch_end(self, epoch, history)
                 self.stop_training = team.any(self.stop_training)
             for callback in callbacks:
-                whole_calls.run(callback.on_fit_end, self)
+                with deferred_interrupt():
+                    callback.on_fit_end(self)
         return history
 
     def _measured(self, means, validation_means, epoch):
