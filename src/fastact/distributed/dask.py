@@ -23,14 +23,13 @@ from numpy.typing import NDArray
 
 from fastact import runtime
 from fastact.nn import _checks, losses, optimizers, storage
-from fastact.nn._team import Alone
+from fastact.nn._strategy import STATUS_SIZE, Strategy
 from fastact.nn._types import Integer
 from fastact.nn.batches import Batches, Means
 from fastact.nn.callbacks import Callback, prepared, reserved
 from fastact.nn.data import DataReader
 from fastact.nn.history import History
 from fastact.nn.losses import Loss, LossName
-from fastact.nn.model import NOTES
 from fastact.nn.optimizers import Optimizer, OptimizerName
 
 if TYPE_CHECKING:
@@ -220,7 +219,7 @@ class _Chunks:
         _gathered(client, self.futures, keep=True)
 
 
-class Cluster(Alone):
+class Cluster(Strategy):
     """The workers of a cluster, as `nn.Sequential._train` sees them: they work out what this process adds up."""
 
     def __init__(
@@ -241,7 +240,7 @@ class Cluster(Alone):
 
     def start(self, model: Any) -> None:
         super().start(model)
-        self._gradients = model._contiguous_gradients()[:-NOTES]
+        self._gradients = model._contiguous_gradients()[:-STATUS_SIZE]
 
     def steps(self, batches: Any) -> Iterator[int]:
         self._seed = None if self._rng is None else int(self._rng.integers(2**63))
@@ -394,14 +393,14 @@ def _gradient(part, chunk, network, weights, loss, place):
     """Return the gradient of the mean loss of a part's rows, and the sums that `Means` has."""
     network = _with_weights(network, weights)
     X, targets, row_weights = _rows_of(part, chunk)
-    value, right, dY = network._loss_and_gradient(X, targets, loss, row_weights)
+    value, hits, dY = network._loss_and_gradient(X, targets, loss, row_weights)
     if not math.isfinite(value):
         raise network._diverged(f"the loss of chunk {part.chunk} is {value} at epoch {place[0]}, batch {place[1]}")
     gradients = network._contiguous_gradients()
     network._backward(dY)
     means = Means(loss.metric)
-    means.add(value, right, len(X), row_weights)
-    return gradients[:-NOTES].copy(), means.sums
+    means.add(value, hits, len(X), row_weights)
+    return gradients[:-STATUS_SIZE].copy(), means.sums
 
 
 @np.errstate(all="ignore")

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from fastact.nn import _checks, _fused, losses, onnx, optimizers, storage
 from fastact.nn._buffers import Buffers
 from fastact.nn._interrupts import deferred_interrupt
-from fastact.nn._team import Alone
+from fastact.nn._strategy import STATUS_SIZE, Strategy
 from fastact.nn._types import Floats, Integer
 from fastact.nn.batches import Means, RowReader, converted
 from fastact.nn.callbacks import BatchCalls, Callback, prepared, reserved
@@ -26,8 +26,6 @@ from fastact.nn.losses import Loss, LossName
 from fastact.nn.optimizers import Optimizer, OptimizerName
 from fastact.nn.progress import Progress
 from fastact.nn.weights import ClassWeight
-
-NOTES = 3  # numbers behind the gradients, in which processes that add those up tell each other more
 
 
 class Sequential:
@@ -83,7 +81,7 @@ class Sequential:
         self.stop_training = False
         self._buffers = Buffers()
         self._named: tuple[list[Dense], list[Parameter]] = [], []  # layers, and their parameters
-        self._gradients = np.zeros(0, self.dtype)  # of all of them, and the notes that processes send with them
+        self._gradients = np.zeros(0, self.dtype)  # of all of them, and STATUS_SIZE elements more
         if isinstance(seed, np.random.SeedSequence):
             seed = copy.deepcopy(seed)  # which `spawn` changes
         else:
@@ -145,11 +143,11 @@ class Sequential:
         return any(layer.dW is not W.gradient for layer, W in zip(self.layers, weights, strict=True))
 
     def _contiguous_gradients(self):
-        """Return the memory of the gradients of all parameters, one after the other, with room for notes at its end."""
+        """Return the memory of the gradients of all parameters, one after the other, and STATUS_SIZE elements more."""
         memory = self._gradients
         if not all(layer.dW is not None and layer.dW.base is memory for layer in self.layers):
             sizes = [(layer.in_features + 1) * layer.out_features for layer in self.layers]
-            memory = self._gradients = np.zeros(sum(sizes) + NOTES, self.dtype)
+            memory = self._gradients = np.zeros(sum(sizes) + STATUS_SIZE, self.dtype)
             for layer, end, size in zip(self.layers, itertools.accumulate(sizes), sizes, strict=True):
                 layer.place_gradients(memory[end - size : end])
         return memory
@@ -376,26 +374,26 @@ class Sequential:
         True
         """
         if comm is None:
-            team = Alone()
+            strategy = Strategy()
         else:
             from fastact.distributed import mpi
 
-            team = mpi.team(comm)
-        with team.whole_job():
-            with team.agree():
+            strategy = mpi.strategy(comm)
+        with strategy.abort_on_error():
+            with strategy.shared_errors():
                 loss = losses.get(loss)
                 optimizer = optimizers.get(optimizer)
                 epochs = _checks.integer("epochs", epochs)
                 rows_of_all = _checks.integer("batch_size", batch_size)
-                batch_size = team.rows(rows_of_all)
+                batch_size = strategy.local_batch_size(rows_of_all)
                 if comm is not None and isinstance(class_weight, str):
                     raise ValueError(
                         f"class_weight must be a dict with comm, got {class_weight!r}: no rank knows the labels of all"
                     )
                 shuffle = _checks.boolean("shuffle", shuffle)
-                stored = None if resume_from is None or team.rank else storage.read(resume_from, "resume_from")
+                stored = None if resume_from is None or strategy.rank else storage.read(resume_from, "resume_from")
             validated, resumes = validation_data is not None, resume_from is not None
-            team.check_same(
+            strategy.check_same(
                 lambda: {
                     "layers": repr(self.layers), "loss": loss.name, "optimizer": repr(optimizer), "epochs": epochs,
                     "batch_size": rows_of_all, "class_weight": repr(class_weight),
@@ -404,62 +402,62 @@ class Sequential:
                 }
             )  # fmt: skip
             if resumes:
-                stored = team.of_first(stored)
+                stored = strategy.broadcast(stored)
             left = epochs if stored is None else epochs - stored.epochs
-            with team.agree():
+            with strategy.shared_errors():
                 reader = DataReader(self, loss, class_weight)
-                rng = team.order(self._rng) if shuffle else None
+                rng = strategy.shuffler(self._rng) if shuffle else None
                 batches = reader.batches(X, y, sample_weight, batch_size, rng, steps_per_epoch, left)
                 validation = reader.validation(validation_data, batch_size, left)
-                callbacks = prepared(callbacks, loss, validated, epochs, writes=team.rank == 0)
+                callbacks = prepared(callbacks, loss, validated, epochs, writes=strategy.rank == 0)
                 if stored is not None:
                     stored.check(self, loss, optimizer, epochs, validated)
-            team.check_same(lambda: {"callbacks": [type(callback).__name__ for callback in callbacks]})
-            with team.agree():
+            strategy.check_same(lambda: {"callbacks": [type(callback).__name__ for callback in callbacks]})
+            with strategy.shared_errors():
                 files = reserved(callbacks)
             with files:
-                self._begin(team, loss, optimizer, callbacks, stored)
+                self._begin(strategy, loss, optimizer, callbacks, stored)
                 del stored  # the second model in memory
-                return self._train(team, batches, validation, loss, epochs, callbacks, progress)
+                return self._train(strategy, batches, validation, loss, epochs, callbacks, progress)
 
-    def _begin(self, team, loss, optimizer, callbacks, stored):
+    def _begin(self, strategy, loss, optimizer, callbacks, stored):
         """Make the model and the callbacks what they are before the first step of a `fit`, or of its rest."""
         self.loss, self.optimizer, self.history, self.stop_training = loss, optimizer, History(), False
-        with team.agree():
+        with strategy.shared_errors():
             for callback in callbacks:
                 callback.on_fit_begin(self)
             if stored is not None:
                 stored.restore(self, callbacks)
 
-    def _train(self, team, batches, validation, loss, epochs, callbacks, progress):
+    def _train(self, strategy, batches, validation, loss, epochs, callbacks, progress):
         """Take the steps of `fit`, which has begun."""
-        team.start(self)
+        strategy.start(self)
         parameters, history, batch_calls = self.parameters(), self.history, BatchCalls(callbacks)
         updates = (epochs - history.epochs) * len(batches)
-        shown = bool(progress) and team.rank == 0
+        shown = bool(progress) and strategy.rank == 0
         with np.errstate(all="ignore"), Progress(updates, "fit", shown) as bar:
             for epoch in range(history.epochs + 1, epochs + 1):
                 if self.stop_training:
                     break
                 means = Means(loss.metric)
-                for number, batch in enumerate(team.steps(batches), start=1):
+                for number, batch in enumerate(strategy.steps(batches), start=1):
                     if number == 1:
-                        team.scale_fresh_layers(self, batch)
+                        strategy.scale_fresh_layers(self, batch)
                     watches = batch_calls.begin(self, epoch, number)
-                    team.train_step(self, batch, parameters, watches, means, (epoch, number))
+                    strategy.train_step(self, batch, parameters, watches, means, (epoch, number))
                     batch_calls.end(self, epoch, number)
                     bar.update()
-                means = team.total(means)
-                validation_means = None if validation is None else team.evaluate(self, validation)
-                with team.agree():
+                means = strategy.total(means)
+                validation_means = None if validation is None else strategy.evaluate(self, validation)
+                with strategy.shared_errors():
                     measured = self._measured(means, validation_means, epoch)
                 with deferred_interrupt():
                     history.record(measured)
                 bar.note(f"epoch {epoch}/{epochs}: " + ", ".join(f"{name} {history[name][-1]:.4g}" for name in history))
-                with team.agree():
+                with strategy.shared_errors():
                     for callback in callbacks:
                         callback.on_epoch_end(self, epoch, history)
-                self.stop_training = team.any(self.stop_training)
+                self.stop_training = strategy.any(self.stop_training)
             for callback in callbacks:
                 with deferred_interrupt():
                     callback.on_fit_end(self)
@@ -492,11 +490,11 @@ class Sequential:
 
     def _train_step(self, X, targets, loss, optimizer, parameters, weights=None, watches=()):
         """Forward pass, loss, backward pass, step; return the loss and the number of hits before the step."""
-        value, right, dY = self._loss_and_gradient(X, targets, loss, weights)
+        value, hits, dY = self._loss_and_gradient(X, targets, loss, weights)
         if math.isfinite(value):
             self._backward(dY, watches)
             optimizer.step(parameters)
-        return value, right
+        return value, hits
 
     def _loss_and_gradient(self, X, targets, loss, weights):
         """Return the loss of a batch, the number of hits, and ∂L/∂Y in the gradient buffer."""
@@ -582,8 +580,8 @@ class Sequential:
     def _means(self, batches, loss):
         means = Means(loss.metric)
         for X, targets, weights in batches:
-            value, right, _ = self._loss_and_gradient(X, targets, loss, weights)
-            means.add(value, right, len(X), weights)
+            value, hits, _ = self._loss_and_gradient(X, targets, loss, weights)
+            means.add(value, hits, len(X), weights)
         return means
 
     def _checked_input(self, argument: str, X: ArrayLike) -> NDArray[Any]:
