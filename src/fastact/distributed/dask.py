@@ -25,11 +25,11 @@ from fastact import runtime
 from fastact.nn import _checks, losses, optimizers, storage
 from fastact.nn._strategy import STATUS_SIZE, Strategy
 from fastact.nn._types import Integer
-from fastact.nn.batches import Batches, Means
+from fastact.nn.batches import Batches
 from fastact.nn.callbacks import Callback, prepared, reserved
 from fastact.nn.data import DataReader
 from fastact.nn.history import History
-from fastact.nn.losses import Loss, LossName
+from fastact.nn.losses import Loss, LossName, Means
 from fastact.nn.optimizers import Optimizer, OptimizerName
 
 if TYPE_CHECKING:
@@ -379,7 +379,7 @@ def _prepared(names, X, y, sample_weight, network, loss):
     reader = DataReader(network, loss)
     if len(X) == 0:
         return None
-    X, targets, weights = reader._checked(names, X, y, sample_weight, may_weigh_nothing=True)
+    X, targets, weights = reader.checked(X, y, sample_weight, names, allow_zero_sum=True)
     target_dtype = loss.target_dtype(network.dtype)
     return np.ascontiguousarray(X, network.dtype), np.ascontiguousarray(targets, target_dtype), weights
 

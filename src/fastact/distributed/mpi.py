@@ -20,7 +20,8 @@ import numpy as np
 from fastact.nn import _checks
 from fastact.nn._strategy import STATUS_SIZE, Strategy
 from fastact.nn._types import Floats
-from fastact.nn.batches import Batch, Means, weight_of
+from fastact.nn.batches import Batch
+from fastact.nn.losses import Means, total_weight
 
 # raised in all ranks as in the one that it comes from; anything else is a RuntimeError in the others
 SHARED_ERRORS = (TypeError, ValueError, FloatingPointError, MemoryError, OSError, FileNotFoundError, PermissionError)
@@ -146,7 +147,7 @@ class Ranks(Strategy):
             except Exception as error:
                 self._failure = error
         if self._batch is not None:
-            self._weight = weight_of(len(self._batch[0]), self._batch[2])
+            self._weight = total_weight(len(self._batch[0]), self._batch[2])
 
     def scale_fresh_layers(self, model: Any, batch: Batch | None) -> None:
         fresh = [layer for layer in model.layers if layer.needs_batch]

@@ -93,7 +93,7 @@ def real_matrix(argument: str, values: ArrayLike, columns: int) -> NDArray[Any]:
 
 @np.errstate(all="ignore")
 def row_weights(
-    argument: str, values: ArrayLike, rows: int, dtype: np.dtype[Any], may_be_0: bool = False
+    argument: str, values: ArrayLike, rows: int, dtype: np.dtype[Any], allow_zero_sum: bool = False
 ) -> NDArray[Any]:
     """Return ``values`` as an array of shape (``rows``,) and type ``dtype``: at least 0, and not all 0.
 
@@ -108,7 +108,7 @@ def row_weights(
         raise ValueError(f"{argument} must be at least 0, but {argument}[{row}] is {array[row]}")
     array = np.ascontiguousarray(array.astype(dtype, copy=False))
     total = float(np.add.reduce(array, dtype=np.float64))
-    if rows and not (0.0 < total < math.inf or (may_be_0 and total == 0.0)):
+    if rows and not (0.0 < total < math.inf or (allow_zero_sum and total == 0.0)):
         raise ValueError(f"{argument} must have a sum above 0 and finite, got {total:g}")
     return array
 

@@ -4,7 +4,7 @@ from __future__ import annotations  # np.random, which NumPy loads when it is fi
 
 import itertools
 import numbers
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any
 
 import numpy as np
@@ -15,16 +15,6 @@ from fastact.nn._types import Floats
 
 # X, targets and the rows' weights, if there are any
 Batch = tuple[NDArray[Any], NDArray[Any], Floats | None]
-
-
-def converted(name: str, array: NDArray[Any], dtype: DTypeLike, buffers: Buffers) -> NDArray[Any]:
-    """Return the array in C order and another type, in the buffer ``name``; to be read only, for where it is so already
-    it is the array itself."""
-    if array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned:
-        return array
-    buffer = buffers.array(f"{name}, {np.dtype(dtype)}", *array.shape, dtype=dtype)
-    np.copyto(buffer, array, casting="unsafe")
-    return buffer
 
 
 class RowReader:
@@ -41,7 +31,7 @@ class RowReader:
 
     def slice(self, start: int, stop: int) -> NDArray[Any]:
         """Return rows start to stop - 1: a view of the array where it has the right type, to be read only."""
-        return converted("rows", self._array[start:stop], self._dtype, self._buffers)
+        return self._buffers.converted("rows", self._array[start:stop], self._dtype)
 
     def take(self, index: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows of the numbers ``index``."""
@@ -52,7 +42,7 @@ class RowReader:
             return rows
         raw = self._buffer("raw", len(index), self._array.dtype)
         self._array.take(index, axis=0, out=raw, mode="clip")  # "raise" would copy `out`
-        return converted("rows", raw, self._dtype, self._buffers)
+        return self._buffers.converted("rows", raw, self._dtype)
 
 
 class Batches:
@@ -89,11 +79,11 @@ class Batches:
             self._rng.shuffle(self._order)
         for start in range(0, self._rows, self._batch_size):
             stop = min(start + self._batch_size, self._rows)
-            weights = self._weights and self._read(self._weights, start, stop)
+            weights = None if self._weights is None else self._read(self._weights, start, stop)
             if weights is None or weights.any():
                 yield self._read(self._X, start, stop), self._read(self._targets, start, stop), weights
 
-    def _read(self, reader, start, stop):
+    def _read(self, reader: RowReader, start: int, stop: int) -> NDArray[Any]:
         return reader.slice(start, stop) if self._rng is None else reader.take(self._order[start:stop])
 
 
@@ -124,7 +114,7 @@ class BatchStream:
                 self._arrays(number, batch)
 
     @property
-    def once(self) -> bool:
+    def single_pass(self) -> bool:
         """Whether all that there is goes into one pass."""
         return self._steps is None and isinstance(self._data, Iterator)
 
@@ -158,38 +148,3 @@ class BatchStream:
                 f"with a y, but item {number} is a {type(batch).__name__}{length}"
             )
         return batch if len(batch) == 3 else (*batch, None)
-
-
-def weight_of(rows: int, weights: Floats | None) -> float:
-    """Return what a batch counts: its rows, or the sum of their weights."""
-    return float(rows) if weights is None else float(np.add.reduce(weights, dtype=np.float64))
-
-
-class Means:
-    """The means over batches: of the loss by the batch's rows, or the sum of their weights, of the hits by the rows.
-
-    ``sums`` are those of the loss and of its weights, of the hits and of the rows.
-    """
-
-    def __init__(self, metric: str | None) -> None:
-        self._metric = metric
-        self.sums = [0.0, 0.0, 0.0, 0.0]
-
-    def add(self, loss: float, hits: float, rows: int, weights: Floats | None) -> None:
-        """Count a batch."""
-        weight, sums = weight_of(rows, weights), self.sums
-        sums[0] += loss * weight
-        sums[1] += weight
-        sums[2] += hits
-        sums[3] += rows
-
-    def add_sums(self, sums: Sequence[float]) -> None:
-        """Count batches that another process has, by its ``sums``."""
-        self.sums = [a + b for a, b in zip(self.sums, sums, strict=True)]
-
-    def result(self) -> dict[str, float]:
-        """Return the means by name: "loss", and the metric if there is one."""
-        loss, weight, hits, rows = self.sums
-        if weight == 0.0:
-            raise ValueError("class_weight and sample_weight must not make the weights of all rows 0")
-        return {"loss": loss / weight} | ({self._metric: hits / rows} if self._metric else {})

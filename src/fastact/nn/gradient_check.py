@@ -5,8 +5,9 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastact.nn import _checks, losses
+from fastact.nn import losses
 from fastact.nn._buffers import Buffers
+from fastact.nn.data import DataReader
 from fastact.nn.losses import Loss, LossName
 from fastact.nn.model import Sequential
 
@@ -69,12 +70,7 @@ def check_gradients(
     """
     loss = losses.get(loss)
     model = model.astype(np.float64)
-    X, targets = model._checked_data("X", X, "y", y, loss)
-    X = np.ascontiguousarray(X, dtype=np.float64)
-    targets = targets.astype(loss.target_dtype(np.dtype(np.float64)))
-    weights = sample_weight
-    if weights is not None:
-        weights = _checks.row_weights("sample_weight", weights, len(X), model.dtype)
+    X, targets, weights = DataReader(model, loss).batch(X, y, sample_weight)
     dY = np.empty((len(X), model.out_features))
     buffers = Buffers()
 

@@ -17,15 +17,14 @@ from fastact.nn._buffers import Buffers
 from fastact.nn._interrupts import deferred_interrupt
 from fastact.nn._strategy import STATUS_SIZE, Strategy
 from fastact.nn._types import Floats, Integer
-from fastact.nn.batches import Means, RowReader, converted
+from fastact.nn.batches import RowReader
 from fastact.nn.callbacks import BatchCalls, Callback, prepared, reserved
-from fastact.nn.data import NAMES, Data, DataBatches, DataReader
+from fastact.nn.data import ClassWeight, Data, DataBatches, DataReader
 from fastact.nn.history import History
 from fastact.nn.layers import Dense, Parameter
-from fastact.nn.losses import Loss, LossName
+from fastact.nn.losses import Loss, LossName, Means
 from fastact.nn.optimizers import Optimizer, OptimizerName
 from fastact.nn.progress import Progress
-from fastact.nn.weights import ClassWeight
 
 
 class Sequential:
@@ -172,7 +171,7 @@ class Sequential:
             X has a wrong type or shape. (NaN goes through; `fit`, `predict` and `evaluate` refuse it.)
         """
         X = _checks.real_matrix("X", X, self.in_features)
-        return self._forward(converted("X", X, self.dtype, self._buffers))
+        return self._forward(self._buffers.converted("X", X, self.dtype))
 
     @np.errstate(all="ignore")
     def backward(self, dY: ArrayLike) -> Floats:
@@ -197,7 +196,7 @@ class Sequential:
             dY has a wrong type or shape.
         """
         dY = _checks.real_matrix("dY", dY, self.out_features)
-        dY = converted("dY", dY, self.dtype, self._buffers)
+        dY = self._buffers.converted("dY", dY, self.dtype)
         for layer in reversed(self.layers):
             dY = layer.backward(dY)
         return dY
@@ -260,7 +259,7 @@ class Sequential:
             raise TypeError(f"optimizer must be an Optimizer, such as nn.SGD(0.01), got {optimizer!r}")
         optimizer = optimizers.get(optimizer)
         loss = losses.get(loss)
-        X, targets, weights = DataReader(self, loss).batch("step", NAMES, X, y, sample_weight)
+        X, targets, weights = DataReader(self, loss).batch(X, y, sample_weight)
         self.loss, self.optimizer = loss, optimizer
         self._scale_fresh_layers(X)
         value, _ = self._train_step(X, targets, loss, optimizer, self.parameters(), weights)
@@ -521,7 +520,7 @@ class Sequential:
             X has a wrong type or shape or holds NaN; ``batch_size`` is below 1.
         """
         batch_size = _checks.integer("batch_size", batch_size)
-        X = self._checked_input("X", X)
+        X = self._checked_input("X", X, allow_empty=True)
         reader = RowReader(X, self.dtype)
         Y = np.empty((len(X), self.out_features), self.dtype)
         for start in range(0, len(X), batch_size):
@@ -584,18 +583,12 @@ class Sequential:
             means.add(value, hits, len(X), weights)
         return means
 
-    def _checked_input(self, argument: str, X: ArrayLike) -> NDArray[Any]:
+    def _checked_input(self, argument: str, X: ArrayLike, allow_empty: bool = False) -> NDArray[Any]:
         X = _checks.real_matrix(argument, X, self.in_features)
         _checks.finite(argument, X, self.dtype)
+        if len(X) == 0 and not allow_empty:
+            raise ValueError(f"{argument} must have at least one row, got shape {X.shape}")
         return X
-
-    def _checked_data(
-        self, X_argument: str, X: ArrayLike, y_argument: str, y: ArrayLike, loss: Loss
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        X = self._checked_input(X_argument, X)
-        if len(X) == 0:
-            raise ValueError(f"{X_argument} must have at least one row, got shape {X.shape}")
-        return X, loss.prepare(y_argument, y, len(X), self.out_features, self.dtype)
 
     def _diverged(self, what):
         """Return the error for a loss that is not finite, after the forward pass that it came from."""
