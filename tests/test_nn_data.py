@@ -232,6 +232,16 @@ def test_batches_of_an_iterable_are_those_of_arrays(loss, weighted, kind):
         assert batches.opened == 4  # three epochs and evaluate
 
 
+@pytest.mark.parametrize("as_batches", [False, True])
+def test_class_weights_play_no_part_in_validation(as_batches):
+    X, y = data()
+    model, validation_data = network(), in_batches(X, y) if as_batches else (X, y)
+    history = model.fit(X, y, **CROSS_ENTROPY, optimizer="sgd", class_weight={0: 2.0, 1: 0.0},
+                        validation_data=validation_data)
+    wanted = row_losses("softmax_cross_entropy", model.predict(X), y).mean()
+    assert history["val_loss"] == [pytest.approx(wanted, rel=1e-10)]
+
+
 def test_class_weights_with_batches():
     X, y = data()
     class_weight = {0: 2.0, 1: 0.0}

@@ -162,15 +162,16 @@ class DataReader:
         """Return the batches of ``fit(validation_data=...)``, in which class_weight plays no part."""
         if validation_data is None:
             return None
+        reader = DataReader(self._model, self._loss)
         if not isinstance(validation_data, tuple):
-            return self._stream("validation_data", "validation batch", validation_data, None, epochs)
+            return reader._stream("validation_data", "validation batch", validation_data, None, epochs)
         if len(validation_data) not in (2, 3):
             raise ValueError(
                 "validation_data must be (X, y), (X, y, sample_weight) or an iterable of those, got a tuple of "
                 f"{len(validation_data)}"
             )
         names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
-        return DataReader(self._model, self._loss).arrays(*validation_data, batch_size=batch_size, names=names)
+        return reader.arrays(*validation_data, batch_size=batch_size, names=names)
 
     def _stream(self, argument, kind, data, steps, epochs):
         """Return the batches of an iterable that errors call ``argument``, and its items ``kind`` and a number."""

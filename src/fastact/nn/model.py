@@ -316,7 +316,7 @@ class Sequential:
         class_weight : dict of int to float or "balanced", optional
             A weight for the rows of each label, 1 for those not named; multiplied with sample_weight. "balanced" is
             rows / (classes · rows of the class). For "softmax_cross_entropy", and "binary_cross_entropy" with one
-            output.
+            output. It plays no part in validation.
         steps_per_epoch : int, optional
             Batches of an iterable that make an epoch, where that is not all of them. A list, or whatever else can be
             iterated over anew, begins anew in each epoch; an iterator goes on.
