@@ -26,7 +26,7 @@ from fastact.nn import _checks, losses, optimizers, storage
 from fastact.nn._strategy import STATUS_SIZE, Strategy
 from fastact.nn._types import Integer
 from fastact.nn.batches import Batches
-from fastact.nn.callbacks import Callback, prepared, reserved
+from fastact.nn.callbacks import Callback, lock_checkpoints, prepare_callbacks
 from fastact.nn.data import DataReader
 from fastact.nn.history import History
 from fastact.nn.losses import Loss, LossName, Means
@@ -119,13 +119,13 @@ def fit(
     data = _Chunks(("X", "y", "sample_weight"), (X, y, sample_weight), model)
     validation = _validation(validation_data, model, loss, batch_size, epochs)
     validated = validation is not None
-    callbacks = prepared(callbacks, loss, validated, epochs)
+    callbacks = prepare_callbacks(callbacks, loss, validated, epochs)
     stored = None if resume_from is None else storage.read(resume_from, "resume_from")
     if stored is not None:
         stored.check(model, loss, optimizer, epochs, validated)
     config = _checks.extra("dask", "dask").config
     no_warning = config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"})  # of weights in a task
-    with no_warning, _connected(client, distributed) as client, reserved(callbacks):
+    with no_warning, _connected(client, distributed) as client, lock_checkpoints(callbacks):
         cluster = Cluster(client, model, loss, data, validation, rng)
         steps = range(-(-sum(data.rows) // batch_size))
         model._begin(cluster, loss, optimizer, callbacks, stored)
@@ -261,9 +261,9 @@ class Cluster(Strategy):
             model._scale_fresh_layers(_gathered(self._client, [rows])[0][0])
 
     def train_step(
-        self, model: Any, batch: int, parameters: Any, watches: Any, means: Means, place: tuple[int, int]
+        self, model: Any, batch: int, parameters: Any, hooks: Any, means: Means, place: tuple[int, int]
     ) -> None:
-        if watches:
+        if hooks:
             raise ValueError(
                 "callbacks must not watch the backward pass, as diagnostics.Monitor does: it is on the workers of Dask"
             )

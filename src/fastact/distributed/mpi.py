@@ -159,7 +159,7 @@ class Ranks(Strategy):
                 layer.W = self._comm.bcast(layer.W, root)
 
     def train_step(
-        self, model: Any, batch: Batch | None, parameters: Any, watches: Any, means: Means, place: tuple[int, int]
+        self, model: Any, batch: Batch | None, parameters: Any, hooks: Any, means: Means, place: tuple[int, int]
     ) -> None:
         gradients, error = self._gradients, None
         if batch is None:
@@ -169,7 +169,7 @@ class Ranks(Strategy):
             value, hits, dY = model._loss_and_gradient(X, targets, self.loss, weights)
             if math.isfinite(value):
                 np.multiply(dY, self._weight / self._total, out=dY)
-                model._backward(dY, watches)
+                model._backward(dY, hooks)
                 means.add(value, hits, len(X), weights)
             else:
                 error = model._diverged(f"the loss is {value} at epoch {place[0]}, batch {place[1]}")

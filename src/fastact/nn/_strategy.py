@@ -61,12 +61,12 @@ class Strategy:
         model._scale_fresh_layers(batch[0])
 
     def train_step(
-        self, model: Any, batch: Any, parameters: Any, watches: Any, means: Any, place: tuple[int, int]
+        self, model: Any, batch: Any, parameters: Any, hooks: Any, means: Any, place: tuple[int, int]
     ) -> None:
         """Take a step and add its loss to ``means``. ``place``, the numbers of epoch and batch, is for the error where
         the loss is not finite."""
         X, targets, weights = batch
-        value, hits = model._train_step(X, targets, self.loss, self.optimizer, parameters, weights, watches)
+        value, hits = model._train_step(X, targets, self.loss, self.optimizer, parameters, weights, hooks)
         if not math.isfinite(value):
             raise model._diverged(f"the loss is {value} at epoch {place[0]}, batch {place[1]}")
         means.add(value, hits, len(X), weights)

@@ -18,7 +18,7 @@ from fastact.nn._interrupts import deferred_interrupt
 from fastact.nn._strategy import STATUS_SIZE, Strategy
 from fastact.nn._types import Floats, Integer
 from fastact.nn.batches import RowReader
-from fastact.nn.callbacks import BatchCalls, Callback, prepared, reserved
+from fastact.nn.callbacks import BatchCallbacks, Callback, lock_checkpoints, prepare_callbacks
 from fastact.nn.data import ClassWeight, Data, DataBatches, DataReader
 from fastact.nn.history import History
 from fastact.nn.layers import Dense, Parameter
@@ -79,20 +79,12 @@ class Sequential:
         self.history: History | None = None
         self.stop_training = False
         self._buffers = Buffers()
-        self._named: tuple[list[Dense], list[Parameter]] = [], []  # layers, and their parameters
+        self._named: tuple[list[Dense], list[Parameter]] = [], []  # the layers that `parameters` has named, and those
         self._gradients = np.zeros(0, self.dtype)  # of all of them, and STATUS_SIZE elements more
-        if isinstance(seed, np.random.SeedSequence):
-            seed = copy.deepcopy(seed)  # which `spawn` changes
-        else:
-            try:
-                seed = np.random.SeedSequence("" if isinstance(seed, (bool, np.bool_)) else seed)
-            except (TypeError, ValueError):
-                wanted = "an integer of at least 0, a SeedSequence or None"
-                raise ValueError(f"seed must be {wanted}, got {seed!r}") from None
         if not any(layer.initialized for layer in self.layers):  # no other model has them
             self._contiguous_gradients()
-        batches, *children = seed.spawn(1 + len(self.layers))
-        self._rng = np.random.default_rng(batches)
+        of_batches, *children = self._seed_sequence(seed).spawn(1 + len(self.layers))
+        self._rng = np.random.default_rng(of_batches)
         for layer, child in zip(self.layers, children, strict=True):
             if not layer.initialized:
                 layer.initialize(np.random.default_rng(child))
@@ -113,6 +105,17 @@ class Sequential:
                 )
             if before.dtype != after.dtype:
                 raise ValueError(f"layers must have one dtype; layers[{index}] is {before!r}, next is {after!r}")
+
+    @staticmethod
+    def _seed_sequence(seed: Integer | np.random.SeedSequence | None) -> np.random.SeedSequence:
+        if isinstance(seed, np.random.SeedSequence):
+            return copy.deepcopy(seed)  # `spawn` changes it
+        try:
+            if isinstance(seed, (bool, np.bool_)):
+                raise TypeError
+            return np.random.SeedSequence(seed)
+        except (TypeError, ValueError):
+            raise ValueError(f"seed must be an integer of at least 0, a SeedSequence or None, got {seed!r}") from None
 
     @property
     def in_features(self) -> int:
@@ -207,15 +210,18 @@ class Sequential:
         return X
 
     def _gradient_buffer(self, rows, columns):
-        """Return the memory of the gradient that backpropagation is at, as an array of this shape."""
+        """Return the one buffer that holds ∂L/∂Y of each layer in turn, as an array of this shape."""
         return self._buffers.array("gradient", rows, columns, dtype=self.dtype)
 
-    def _backward(self, dY, watches=()):
-        """Write the gradients of all parameters, and over the layers' outputs; dY lies in the gradient buffer."""
+    def _backward(self, dY, hooks=()):
+        """Write the gradients of all parameters; overwrites the layers' outputs and dY, which is the gradient buffer.
+
+        Each hook is called with each layer and ∂L/∂Y of its output.
+        """
         first = self.layers[0]
         for layer in reversed(self.layers):
-            for watch in watches:
-                watch(layer, dY)
+            for hook in hooks:
+                hook(layer, dY)
             dX = None if layer is first else self._gradient_buffer(len(dY), layer.in_features)
             dY = layer.backward(dY, overwrite=True, input_gradient=layer is not first, dX=dX)
 
@@ -383,8 +389,8 @@ class Sequential:
                 loss = losses.get(loss)
                 optimizer = optimizers.get(optimizer)
                 epochs = _checks.integer("epochs", epochs)
-                rows_of_all = _checks.integer("batch_size", batch_size)
-                batch_size = strategy.local_batch_size(rows_of_all)
+                batch_size = _checks.integer("batch_size", batch_size)
+                local_batch_size = strategy.local_batch_size(batch_size)
                 if comm is not None and isinstance(class_weight, str):
                     raise ValueError(
                         f"class_weight must be a dict with comm, got {class_weight!r}: no rank knows the labels of all"
@@ -394,33 +400,38 @@ class Sequential:
             validated, resumes = validation_data is not None, resume_from is not None
             strategy.check_same(
                 lambda: {
-                    "layers": repr(self.layers), "loss": loss.name, "optimizer": repr(optimizer), "epochs": epochs,
-                    "batch_size": rows_of_all, "class_weight": repr(class_weight),
-                    "shuffle": shuffle, "validation_data": "some" if validated else None,
+                    "layers": repr(self.layers),
+                    "loss": loss.name,
+                    "optimizer": repr(optimizer),
+                    "epochs": epochs,
+                    "batch_size": batch_size,
+                    "class_weight": repr(class_weight),
+                    "shuffle": shuffle,
+                    "validation_data": "some" if validated else None,
                     "resume_from": "a file" if resumes else None,
                 }
-            )  # fmt: skip
+            )
             if resumes:
                 stored = strategy.broadcast(stored)
-            left = epochs if stored is None else epochs - stored.epochs
+            epochs_left = epochs if stored is None else epochs - stored.epochs
             with strategy.shared_errors():
                 reader = DataReader(self, loss, class_weight)
                 rng = strategy.shuffler(self._rng) if shuffle else None
-                batches = reader.batches(X, y, sample_weight, batch_size, rng, steps_per_epoch, left)
-                validation = reader.validation(validation_data, batch_size, left)
-                callbacks = prepared(callbacks, loss, validated, epochs, writes=strategy.rank == 0)
+                batches = reader.batches(X, y, sample_weight, local_batch_size, rng, steps_per_epoch, epochs_left)
+                validation = reader.validation(validation_data, local_batch_size, epochs_left)
+                callbacks = prepare_callbacks(callbacks, loss, validated, epochs, writes=strategy.rank == 0)
                 if stored is not None:
                     stored.check(self, loss, optimizer, epochs, validated)
             strategy.check_same(lambda: {"callbacks": [type(callback).__name__ for callback in callbacks]})
             with strategy.shared_errors():
-                files = reserved(callbacks)
-            with files:
+                locks = lock_checkpoints(callbacks)
+            with locks:
                 self._begin(strategy, loss, optimizer, callbacks, stored)
                 del stored  # the second model in memory
                 return self._train(strategy, batches, validation, loss, epochs, callbacks, progress)
 
     def _begin(self, strategy, loss, optimizer, callbacks, stored):
-        """Make the model and the callbacks what they are before the first step of a `fit`, or of its rest."""
+        """Prepare the model and the callbacks for the first step of a `fit`, or of one that is resumed."""
         self.loss, self.optimizer, self.history, self.stop_training = loss, optimizer, History(), False
         with strategy.shared_errors():
             for callback in callbacks:
@@ -429,12 +440,12 @@ class Sequential:
                 stored.restore(self, callbacks)
 
     def _train(self, strategy, batches, validation, loss, epochs, callbacks, progress):
-        """Take the steps of `fit`, which has begun."""
+        """Take the steps of a `fit` that `_begin` has prepared."""
         strategy.start(self)
-        parameters, history, batch_calls = self.parameters(), self.history, BatchCalls(callbacks)
-        updates = (epochs - history.epochs) * len(batches)
+        parameters, history, batch_callbacks = self.parameters(), self.history, BatchCallbacks(callbacks)
+        steps = (epochs - history.epochs) * len(batches)
         shown = bool(progress) and strategy.rank == 0
-        with np.errstate(all="ignore"), Progress(updates, "fit", shown) as bar:
+        with np.errstate(all="ignore"), Progress(steps, "fit", shown) as bar:
             for epoch in range(history.epochs + 1, epochs + 1):
                 if self.stop_training:
                     break
@@ -442,9 +453,9 @@ class Sequential:
                 for number, batch in enumerate(strategy.steps(batches), start=1):
                     if number == 1:
                         strategy.scale_fresh_layers(self, batch)
-                    watches = batch_calls.begin(self, epoch, number)
-                    strategy.train_step(self, batch, parameters, watches, means, (epoch, number))
-                    batch_calls.end(self, epoch, number)
+                    hooks = batch_callbacks.begin(self, epoch, number)
+                    strategy.train_step(self, batch, parameters, hooks, means, (epoch, number))
+                    batch_callbacks.end(self, epoch, number)
                     bar.update()
                 means = strategy.total(means)
                 validation_means = None if validation is None else strategy.evaluate(self, validation)
@@ -464,7 +475,7 @@ class Sequential:
 
     def _measured(self, means, validation_means, epoch):
         """Return the numbers of an epoch, all of which must be finite, as the weights must be."""
-        if name := self._not_finite():
+        if name := self._non_finite_parameter():
             raise FloatingPointError(
                 f"{name} is not finite after the last batch of epoch {epoch}. A lower learning rate may help."
             )
@@ -483,15 +494,15 @@ class Sequential:
 
     def _scale_layers(self, layers, X):
         for layer in self.layers:
-            if any(layer is chosen for chosen in layers):
+            if layer in layers:
                 layer.scale_to_unit_gain(X)
             X = layer.forward(X)
 
-    def _train_step(self, X, targets, loss, optimizer, parameters, weights=None, watches=()):
+    def _train_step(self, X, targets, loss, optimizer, parameters, weights=None, hooks=()):
         """Forward pass, loss, backward pass, step; return the loss and the number of hits before the step."""
         value, hits, dY = self._loss_and_gradient(X, targets, loss, weights)
         if math.isfinite(value):
-            self._backward(dY, watches)
+            self._backward(dY, hooks)
             optimizer.step(parameters)
         return value, hits
 
@@ -600,7 +611,7 @@ class Sequential:
             where = f"the outputs of all layers, up to layers[{len(self.layers) - 1}], are finite"
         return FloatingPointError(f"{what}: {where}. A lower learning rate may help.")
 
-    def _not_finite(self):
+    def _non_finite_parameter(self):
         """Return the name of the first parameter that is not finite, None where all are."""
         return next((name for name, value, _ in self.parameters() if not _fused.all_finite(value)), None)
 
@@ -633,12 +644,11 @@ class Sequential:
             count = sum(parameter.value.size for parameter in layer.parameters())
             rows.append((str(index), repr(layer), f"(rows, {layer.out_features})", *self._sizes(count)))
         rows.append(("", f"total, {self.dtype}", "", *self._sizes(self.parameter_count)))
-        width = [max(len(row[column]) for row in rows) for column in range(5)]
-        lines = (
+        width = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
             f"{index:>{width[0]}}  {layer:<{width[1]}}  {output:<{width[2]}}  {count:>{width[3]}}  {size:>{width[4]}}"
             for index, layer, output, count, size in rows
         )
-        return "\n".join(line.rstrip() for line in lines)
 
     def _sizes(self, count):
         return f"{count:,}", f"{count * self.dtype.itemsize:,}"
@@ -679,7 +689,7 @@ class Sequential:
         >>> nn.load(path).optimizer.steps
         5
         """
-        if name := self._not_finite():
+        if name := self._non_finite_parameter():
             raise ValueError(f"{name} must be finite to be saved, and it is not")
         storage.save(self, path)
 

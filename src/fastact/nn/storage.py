@@ -87,9 +87,9 @@ def _describe_optimizer(model, tensors):
     return {"config": config_of(optimizer), "steps": optimizer.steps if trained else 0, "slots": list(slots)}
 
 
-def config_of(optimizer: Optimizer) -> dict[str, Any]:
+def config_of(optimizer: Optimizer | None) -> dict[str, Any]:
     """Return the settings of an optimiser, which must be one that a file can name."""
-    if type(optimizer) not in optimizers.OPTIMIZERS.values():
+    if optimizer is None or type(optimizer) not in optimizers.OPTIMIZERS.values():
         raise TypeError(
             f"optimizer must be one of fastact's to be saved, got {type(optimizer).__name__}; "
             "with model.optimizer = None the rest can be"
