@@ -136,7 +136,7 @@ class DataReader:
 
     def batches(
         self,
-        X: ArrayLike | DataBatches,
+        X: Any,  # ArrayLike, or DataBatches where y is None
         y: ArrayLike | None,
         sample_weight: ArrayLike | None,
         batch_size: int,
