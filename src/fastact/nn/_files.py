@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are replaced as a whole, and locked."""
 
 import contextlib
 import errno

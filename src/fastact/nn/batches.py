@@ -1,4 +1,4 @@
-"""Mini-batches: rows of arrays in an order of their own, or what an iterable gives, as arrays of the model's type."""
+"""Mini-batches of a model's types: rows of arrays, shuffled or not, or what an iterable gives."""
 
 from __future__ import annotations  # np.random, which NumPy loads when it is first named, stands in them
 
@@ -18,7 +18,7 @@ Batch = tuple[NDArray[Any], NDArray[Any], Floats | None]
 
 
 class RowReader:
-    """Rows of one array, converted to ``dtype``, in a buffer that is used again for every batch."""
+    """Rows of one array, converted to ``dtype``, in buffers that every batch uses again."""
 
     def __init__(self, array: NDArray[Any], dtype: DTypeLike) -> None:
         self._array = array
@@ -26,30 +26,28 @@ class RowReader:
         self._plain = array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
         self._buffers = Buffers()
 
-    def _buffer(self, name, count, dtype):
-        return self._buffers.array(name, count, *self._array.shape[1:], dtype=dtype)
-
     def slice(self, start: int, stop: int) -> NDArray[Any]:
         """Return rows start to stop - 1: a view of the array where it has the right type, to be read only."""
         return self._buffers.converted("rows", self._array[start:stop], self._dtype)
 
     def take(self, index: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the rows of the numbers ``index``."""
+        """Return the rows of these numbers."""
+        shape = (len(index), *self._array.shape[1:])
         if not self._plain:  # ndarray.take would first copy the whole array
-            rows = self._buffer("chosen", len(index), self._dtype)
+            rows = self._buffers.array("taken and converted", *shape, dtype=self._dtype)
             for target, row in enumerate(index):
                 rows[target] = self._array[row]
             return rows
-        raw = self._buffer("raw", len(index), self._array.dtype)
-        self._array.take(index, axis=0, out=raw, mode="clip")  # "raise" would copy `out`
-        return self._buffers.converted("rows", raw, self._dtype)
+        rows = self._buffers.array("taken", *shape, dtype=self._array.dtype)
+        self._array.take(index, axis=0, out=rows, mode="clip")  # "raise" would copy `out`
+        return self._buffers.converted("rows", rows, self._dtype)
 
 
 class Batches:
     """Triples (X, targets, weights) of ``batch_size`` rows; the last has what remains. Without weights they are None.
 
-    Every pass over the batches takes the rows in a new random order drawn from ``rng``, or as they lie without one.
-    A batch's arrays are overwritten by the next. A batch whose weights are all 0 is left out.
+    Every pass over the batches takes the rows in a new random order drawn from ``rng``, or without one in their own.
+    A batch's arrays are overwritten by the next one. A batch whose weights are all 0 is left out.
     """
 
     def __init__(
@@ -96,7 +94,7 @@ class BatchStream:
         What error messages call the iterable.
     data : iterable
     steps : int or None
-        Batches in a pass; None for all that there are. An iterator gives the next ones in every pass.
+        Batches in a pass; None for all of them. An iterator goes on in the next pass.
     check : callable
         ``(number, X, y, sample_weight) -> triple``. One whose weights are all 0 is left out.
     """
@@ -115,7 +113,7 @@ class BatchStream:
 
     @property
     def single_pass(self) -> bool:
-        """Whether all that there is goes into one pass."""
+        """Whether one pass uses up the iterable."""
         return self._steps is None and isinstance(self._data, Iterator)
 
     def __len__(self) -> int:
@@ -132,17 +130,17 @@ class BatchStream:
                 yield X, targets, weights
         wanted = 1 if self._steps is None else self._steps
         if number < wanted:
-            asked = "" if self._steps is None else " (steps_per_epoch)"
+            source = "" if self._steps is None else " (steps_per_epoch)"
             raise ValueError(
-                f"{self._argument} must give {wanted} or more batches{asked}, but it ended after {number} in pass "
+                f"{self._argument} must give {wanted} or more batches{source}, but it ended after {number} in pass "
                 f"{self._passes} over the data"
             )
 
     def _arrays(self, number, batch):
         """Return X, y and sample_weight (or None)."""
-        arrays = isinstance(batch, tuple | list) and not any(isinstance(item, numbers.Number) for item in batch)
-        if not (arrays and len(batch) in (2, 3)):
-            length = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
+        is_tuple = isinstance(batch, tuple | list)
+        if not is_tuple or len(batch) not in (2, 3) or any(isinstance(item, numbers.Number) for item in batch):
+            length = f" of {len(batch)}" if is_tuple else ""
             raise ValueError(
                 f"{self._argument} must give tuples (X, y) or (X, y, sample_weight) of arrays where it does not come "
                 f"with a y, but item {number} is a {type(batch).__name__}{length}"

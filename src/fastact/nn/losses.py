@@ -31,15 +31,15 @@ class Loss:
     name : str
         The name that ``loss=`` takes.
     metric : str or None
-        Name of a count of hits beside the loss ("accuracy"), where there is one.
+        What the share of `hits` is called ("accuracy"), where the loss counts them.
     """
 
     name: str | None = None
     metric: str | None = None
 
     def prepare(self, argument: str, y: ArrayLike, rows: int, columns: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Check targets for outputs of shape (rows, columns) and return them in the shape that `value_and_gradient`
-        wants.
+        """Check targets for outputs of shape (rows, columns) and return them as `value_and_gradient` takes them, once
+        they are converted to `target_dtype`.
 
         ``argument`` is what error messages call the targets.
         """
@@ -305,14 +305,15 @@ def get(loss: LossName | Loss) -> Loss:
 
 
 def total_weight(rows: int, weights: Floats | None) -> float:
-    """Return what a batch counts: its rows, or the sum of their weights."""
+    """Return what a batch counts in the mean: its rows, or the sum of their weights."""
     return float(rows) if weights is None else float(np.add.reduce(weights, dtype=np.float64))
 
 
 class Means:
-    """The means over batches: of the loss by the batch's rows, or the sum of their weights, of the hits by the rows.
+    """Means of the loss and the metric over batches.
 
-    ``sums`` are those of the loss and of its weights, of the hits and of the rows.
+    A batch's loss counts by its rows, or by the sum of their weights; its hits count by its rows. ``sums`` has the sums
+    of loss · weight, weight, hits and rows.
     """
 
     def __init__(self, metric: str | None) -> None:
@@ -320,7 +321,7 @@ class Means:
         self.sums = [0.0, 0.0, 0.0, 0.0]
 
     def add(self, loss: float, hits: float, rows: int, weights: Floats | None) -> None:
-        """Count a batch."""
+        """Add a batch."""
         weight, sums = total_weight(rows, weights), self.sums
         sums[0] += loss * weight
         sums[1] += weight
@@ -328,7 +329,7 @@ class Means:
         sums[3] += rows
 
     def add_sums(self, sums: Sequence[float]) -> None:
-        """Count batches that another process has, by its ``sums``."""
+        """Add batches of another process, by its ``sums``."""
         self.sums = [a + b for a, b in zip(self.sums, sums, strict=True)]
 
     def result(self) -> dict[str, float]:

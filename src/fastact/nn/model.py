@@ -79,12 +79,13 @@ class Sequential:
         self.history: History | None = None
         self.stop_training = False
         self._buffers = Buffers()
-        self._named: tuple[list[Dense], list[Parameter]] = [], []  # the layers that `parameters` has named, and those
-        self._gradients = np.zeros(0, self.dtype)  # of all of them, and STATUS_SIZE elements more
-        if not any(layer.initialized for layer in self.layers):  # no other model has them
-            self._contiguous_gradients()
+        self._named_layers: list[Dense] = []  # those of which `parameters` has returned the parameters
+        self._named_parameters: list[Parameter] = []
+        self._gradients = np.zeros(0, self.dtype)  # of all parameters, and STATUS_SIZE elements more
         of_batches, *children = self._seed_sequence(seed).spawn(1 + len(self.layers))
         self._rng = np.random.default_rng(of_batches)
+        if not any(layer.initialized for layer in self.layers):  # no other model has them
+            self._contiguous_gradients()
         for layer, child in zip(self.layers, children, strict=True):
             if not layer.initialized:
                 layer.initialize(np.random.default_rng(child))
@@ -129,19 +130,19 @@ class Sequential:
 
     def parameters(self) -> list[Parameter]:
         """Return all parameters, each with its gradient, from the first layer to the last."""
-        if self._named[0] != self.layers or self._gradients_moved():
-            parameters = [
+        if self._named_layers != self.layers or self._gradients_moved():
+            self._named_parameters = [
                 parameter._replace(name=f"layers[{index}].{parameter.name}")
                 for index, layer in enumerate(self.layers)
                 for parameter in layer.parameters()
             ]
-            self._named = list(self.layers), parameters
-        return list(self._named[1])
+            self._named_layers = list(self.layers)
+        return list(self._named_parameters)
 
     def _gradients_moved(self):
         """Return whether a layer's gradients lie elsewhere than when its parameters were named: it may be in another
         model as well."""
-        weights = self._named[1][::2]
+        weights = self._named_parameters[::2]
         return any(layer.dW is not W.gradient for layer, W in zip(self.layers, weights, strict=True))
 
     def _contiguous_gradients(self):
@@ -729,7 +730,8 @@ class Sequential:
 
     def __getstate__(self):
         """Leave the arrays of a training step out of copies and pickles: a copy has buffers of its own."""
-        return {**vars(self), "_buffers": Buffers(), "_named": ([], []), "_gradients": np.zeros(0, self.dtype)}
+        own = {"_buffers": Buffers(), "_named_layers": [], "_named_parameters": []}
+        return {**vars(self), **own, "_gradients": np.zeros(0, self.dtype)}
 
     def __repr__(self):
         layers = ",\n".join(f"    {layer!r}" for layer in self.layers)
