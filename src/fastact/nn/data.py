@@ -99,7 +99,8 @@ class DataReader:
         if weights is None:
             argument = "class_weight"
         else:
-            product *= weights
+            with np.errstate(over="ignore"):  # an infinite weight is refused below
+                product *= weights
             argument = f"class_weight times {argument}"
         return _checks.row_weights(argument, product, rows, dtype, allow_zero_sum)
 
