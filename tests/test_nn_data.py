@@ -144,6 +144,8 @@ def test_class_weights_are_those_of_scikit_learn(targets, class_weight):
         ({"class_weight": {"a": 1.0}}, TypeError, "a label of class_weight must be an integer, got 'a'"),
         ({"class_weight": {1: -1.0}}, ValueError, r"class_weight\[1\] must be at least 0"),
         ({"class_weight": {1: np.nan}}, ValueError, r"class_weight\[1\] must be at least 0 and finite"),
+        ({"class_weight": {0: 1e200, 1: 1e200, 2: 1e200}, "sample_weight": np.full(50, 1e200)}, ValueError,
+         r"class_weight times sample_weight must be finite, but class_weight times sample_weight\[0\] is inf"),
         ({"class_weight": {0: 0, 1: 0, 2: 0}}, ValueError, "class_weight must have a sum above 0 and finite, got 0"),
         ({"class_weight": "balanced", "loss": "mse", "y": np.ones((50, 3))}, ValueError,
          "class_weight needs the loss 'softmax_cross_entropy', .* got the loss 'mse' and 3 outputs"),
@@ -230,6 +232,16 @@ def test_batches_of_an_iterable_are_those_of_arrays(loss, weighted, kind):
     assert of_batches.evaluate(batches)["loss"] == of_arrays.evaluate(X, y, sample_weight=w, batch_size=16)["loss"]
     if kind is Reopened:
         assert batches.opened == 4  # three epochs and evaluate
+
+
+@pytest.mark.parametrize("as_batches", [False, True])
+def test_class_weights_play_no_part_in_validation(as_batches):
+    X, y = data()
+    model, validation_data = network(), in_batches(X, y) if as_batches else (X, y)
+    history = model.fit(X, y, **CROSS_ENTROPY, optimizer="sgd", class_weight={0: 2.0, 1: 0.0},
+                        validation_data=validation_data)
+    wanted = row_losses("softmax_cross_entropy", model.predict(X), y).mean()
+    assert history["val_loss"] == [pytest.approx(wanted, rel=1e-10)]
 
 
 def test_class_weights_with_batches():

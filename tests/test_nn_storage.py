@@ -453,7 +453,7 @@ def test_what_is_resumed_is_let_go(tmp_path):
     class Count(nn.Callback):
         def on_epoch_end(self, model, epoch, history):
             gc.collect()
-            alive.append(sum(type(thing) is nn.storage.Stored for thing in gc.get_objects()))
+            alive.append(sum(type(thing) is nn.storage.SavedTraining for thing in gc.get_objects()))
 
     for epochs, options in ((1, {}), (3, {"resume_from": tmp_path / "model"})):
         network().fit(X, y, optimizer="adam", epochs=epochs, **CROSS_ENTROPY, **options,

@@ -12,8 +12,9 @@ import pytest
 from fastact import nn
 from fastact.nn import _fused
 from fastact.nn._buffers import Buffers
-from fastact.nn.batches import Batches, Means
+from fastact.nn.batches import Batches
 from fastact.nn.data import DataReader
+from fastact.nn.losses import Means
 
 ACTIVATIONS = ["sigmoid", "tanh", "relu", "leaky_relu"]
 CROSS_ENTROPY = {"loss": "softmax_cross_entropy"}

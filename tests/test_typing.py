@@ -23,7 +23,7 @@ EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "typed.py"
 MISTAKES = Path(__file__).with_name("typing_mistakes.py")
 COMPILED = ["fastact.activations", "fastact.kernels", "fastact.ufuncs"]
 NN = ["batches", "callbacks", "data", "gradient_check", "history", "initializers", "layers", "losses", "model",
-      "optimizers", "progress", "scaling", "schedules", "storage", "weights"]
+      "optimizers", "progress", "schedules", "storage"]
 DIAGNOSTICS = ["experiments", "findings", "measures", "models", "monitor", "sequential", "sklearn", "theory", "torch"]
 
 

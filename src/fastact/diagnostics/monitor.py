@@ -84,7 +84,7 @@ class Monitor(nn.Callback):
         self._batches = self._rows = 0
         self._squares: list[float] = []  # of the batch that is being measured
 
-    def on_batch_begin(self, model: nn.Sequential, epoch: int, batch: int) -> nn.callbacks.Watch | None:
+    def on_batch_begin(self, model: nn.Sequential, epoch: int, batch: int) -> nn.callbacks.BackwardHook | None:
         if self._squares:
             self._finish_batch(model)
         if (batch - 1) % self.every:

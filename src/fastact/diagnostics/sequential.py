@@ -12,7 +12,7 @@ from fastact import nn
 from fastact.diagnostics.findings import of_loss
 from fastact.diagnostics.measures import Diagnosis, LayerTotals, square_sum
 from fastact.nn._buffers import Buffers
-from fastact.nn.data import NAMES, DataReader
+from fastact.nn.data import DataReader
 
 
 def measure(
@@ -31,7 +31,7 @@ def measure(
     ``names`` are those of the layers, and the two factors what the loss and its gradient are multiplied by.
     """
     model = model.astype(model.dtype)
-    batches = DataReader(model, loss).arrays(NAMES, X, y, batch_size=batch_size)
+    batches = DataReader(model, loss).arrays(X, y, batch_size=batch_size)
     rows = len(np.asarray(X))
     totals = LayerTotals.of_layers(model.layers, saturation_threshold, rows)
     for total, name in zip(totals, names, strict=bool(names)):

@@ -23,14 +23,13 @@ from numpy.typing import NDArray
 
 from fastact import runtime
 from fastact.nn import _checks, losses, optimizers, storage
-from fastact.nn._team import Alone
+from fastact.nn._strategy import STATUS_SIZE, Strategy
 from fastact.nn._types import Integer
-from fastact.nn.batches import Batches, Means
-from fastact.nn.callbacks import Callback, prepared, reserved
+from fastact.nn.batches import Batches
+from fastact.nn.callbacks import Callback, lock_checkpoints, prepare_callbacks
 from fastact.nn.data import DataReader
 from fastact.nn.history import History
-from fastact.nn.losses import Loss, LossName
-from fastact.nn.model import NOTES
+from fastact.nn.losses import Loss, LossName, Means
 from fastact.nn.optimizers import Optimizer, OptimizerName
 
 if TYPE_CHECKING:
@@ -120,13 +119,13 @@ def fit(
     data = _Chunks(("X", "y", "sample_weight"), (X, y, sample_weight), model)
     validation = _validation(validation_data, model, loss, batch_size, epochs)
     validated = validation is not None
-    callbacks = prepared(callbacks, loss, validated, epochs)
+    callbacks = prepare_callbacks(callbacks, loss, validated, epochs)
     stored = None if resume_from is None else storage.read(resume_from, "resume_from")
     if stored is not None:
         stored.check(model, loss, optimizer, epochs, validated)
     config = _checks.extra("dask", "dask").config
     no_warning = config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"})  # of weights in a task
-    with no_warning, _connected(client, distributed) as client, reserved(callbacks):
+    with no_warning, _connected(client, distributed) as client, lock_checkpoints(callbacks):
         cluster = Cluster(client, model, loss, data, validation, rng)
         steps = range(-(-sum(data.rows) // batch_size))
         model._begin(cluster, loss, optimizer, callbacks, stored)
@@ -220,7 +219,7 @@ class _Chunks:
         _gathered(client, self.futures, keep=True)
 
 
-class Cluster(Alone):
+class Cluster(Strategy):
     """The workers of a cluster, as `nn.Sequential._train` sees them: they work out what this process adds up."""
 
     def __init__(
@@ -241,7 +240,7 @@ class Cluster(Alone):
 
     def start(self, model: Any) -> None:
         super().start(model)
-        self._gradients = model._contiguous_gradients()[:-NOTES]
+        self._gradients = model._contiguous_gradients()[:-STATUS_SIZE]
 
     def steps(self, batches: Any) -> Iterator[int]:
         self._seed = None if self._rng is None else int(self._rng.integers(2**63))
@@ -262,9 +261,9 @@ class Cluster(Alone):
             model._scale_fresh_layers(_gathered(self._client, [rows])[0][0])
 
     def train_step(
-        self, model: Any, batch: int, parameters: Any, watches: Any, means: Means, place: tuple[int, int]
+        self, model: Any, batch: int, parameters: Any, hooks: Any, means: Means, place: tuple[int, int]
     ) -> None:
-        if watches:
+        if hooks:
             raise ValueError(
                 "callbacks must not watch the backward pass, as diagnostics.Monitor does: it is on the workers of Dask"
             )
@@ -380,7 +379,7 @@ def _prepared(names, X, y, sample_weight, network, loss):
     reader = DataReader(network, loss)
     if len(X) == 0:
         return None
-    X, targets, weights = reader._checked(names, X, y, sample_weight, may_weigh_nothing=True)
+    X, targets, weights = reader.checked(X, y, sample_weight, names, allow_zero_sum=True)
     target_dtype = loss.target_dtype(network.dtype)
     return np.ascontiguousarray(X, network.dtype), np.ascontiguousarray(targets, target_dtype), weights
 
@@ -394,14 +393,14 @@ def _gradient(part, chunk, network, weights, loss, place):
     """Return the gradient of the mean loss of a part's rows, and the sums that `Means` has."""
     network = _with_weights(network, weights)
     X, targets, row_weights = _rows_of(part, chunk)
-    value, right, dY = network._loss_and_gradient(X, targets, loss, row_weights)
+    value, hits, dY = network._loss_and_gradient(X, targets, loss, row_weights)
     if not math.isfinite(value):
         raise network._diverged(f"the loss of chunk {part.chunk} is {value} at epoch {place[0]}, batch {place[1]}")
     gradients = network._contiguous_gradients()
     network._backward(dY)
     means = Means(loss.metric)
-    means.add(value, right, len(X), row_weights)
-    return gradients[:-NOTES].copy(), means.sums
+    means.add(value, hits, len(X), row_weights)
+    return gradients[:-STATUS_SIZE].copy(), means.sums
 
 
 @np.errstate(all="ignore")

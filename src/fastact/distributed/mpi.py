@@ -18,24 +18,24 @@ from typing import Any
 import numpy as np
 
 from fastact.nn import _checks
-from fastact.nn._team import Alone
+from fastact.nn._strategy import STATUS_SIZE, Strategy
 from fastact.nn._types import Floats
-from fastact.nn.batches import Batch, Means, weight_of
-from fastact.nn.model import NOTES
+from fastact.nn.batches import Batch
+from fastact.nn.losses import Means, total_weight
 
 # raised in all ranks as in the one that it comes from; anything else is a RuntimeError in the others
 SHARED_ERRORS = (TypeError, ValueError, FloatingPointError, MemoryError, OSError, FileNotFoundError, PermissionError)
 
 
-def team(comm: Any) -> Alone:
-    """Return the processes of a communicator of mpi4py."""
+def strategy(comm: Any) -> Strategy:
+    """Return how the ranks of a communicator of mpi4py train together."""
     MPI = _checks.extra("mpi4py.MPI", "mpi")
     if not isinstance(comm, MPI.Intracomm):
         raise TypeError(f"comm must be a communicator of mpi4py, such as MPI.COMM_WORLD, got {comm!r}")
-    return Ranks(comm, MPI) if comm.size > 1 else Alone()
+    return Ranks(comm, MPI) if comm.size > 1 else Strategy()
 
 
-class Ranks(Alone):
+class Ranks(Strategy):
     """The ranks of a communicator, seen from one of them."""
 
     def __init__(self, comm: Any, MPI: Any) -> None:
@@ -52,7 +52,7 @@ class Ranks(Alone):
         self._failed = False
 
     @contextlib.contextmanager
-    def agree(self) -> Iterator[None]:
+    def shared_errors(self) -> Iterator[None]:
         error = None
         try:
             yield
@@ -70,7 +70,7 @@ class Ranks(Alone):
                 raise self._agreed
 
     @contextlib.contextmanager
-    def whole_job(self) -> Iterator[None]:
+    def abort_on_error(self) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
@@ -94,15 +94,15 @@ class Ranks(Alone):
                 )
                 raise self._agreed
 
-    def rows(self, batch_size: int) -> int:
+    def local_batch_size(self, batch_size: int) -> int:
         if batch_size < self.size:
             raise ValueError(f"batch_size, the rows of all ranks, must be at least {self.size}, got {batch_size}")
         return batch_size // self.size + (self.rank < batch_size % self.size)
 
-    def order(self, rng: np.random.Generator | None) -> Any:
-        return rng and _Order(rng, self.rank)
+    def shuffler(self, rng: np.random.Generator) -> Any:
+        return _Order(rng, self.rank)
 
-    def of_first(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         return self._comm.bcast(value)
 
     def any(self, flag: bool) -> bool:
@@ -114,7 +114,7 @@ class Ranks(Alone):
         parameters, optimizer = model.parameters(), self.optimizer
         for parameter in parameters:
             self._comm.Bcast(parameter.value)
-        first = self.of_first((
+        first = self.broadcast((
             (optimizer.state, optimizer.steps) if optimizer._knows(parameters) else None,
             [layer.needs_batch for layer in model.layers],
             model._rng.bit_generator.state,
@@ -131,9 +131,9 @@ class Ranks(Alone):
     def steps(self, batches: Any) -> Iterator[Any]:
         self._batches, self._failure = iter(batches), None
         self._fetch()
-        notes = np.array([self._failure is not None, self._weight])
-        self._comm.Allreduce(self._in_place, notes)
-        self._failed, self._total = bool(notes[0]), float(notes[1])
+        status = np.array([self._failure is not None, self._weight])
+        self._comm.Allreduce(self._in_place, status)
+        self._failed, self._total = bool(status[0]), float(status[1])
         while self._total > 0.0 and not self._failed:
             yield self._batch
         if self._failed:
@@ -147,7 +147,7 @@ class Ranks(Alone):
             except Exception as error:
                 self._failure = error
         if self._batch is not None:
-            self._weight = weight_of(len(self._batch[0]), self._batch[2])
+            self._weight = total_weight(len(self._batch[0]), self._batch[2])
 
     def scale_fresh_layers(self, model: Any, batch: Batch | None) -> None:
         fresh = [layer for layer in model.layers if layer.needs_batch]
@@ -159,33 +159,33 @@ class Ranks(Alone):
                 layer.W = self._comm.bcast(layer.W, root)
 
     def train_step(
-        self, model: Any, batch: Batch | None, parameters: Any, watches: Any, means: Means, place: tuple[int, int]
+        self, model: Any, batch: Batch | None, parameters: Any, hooks: Any, means: Means, place: tuple[int, int]
     ) -> None:
         gradients, error = self._gradients, None
         if batch is None:
             gradients.fill(0)
         else:
             X, targets, weights = batch
-            value, right, dY = model._loss_and_gradient(X, targets, self.loss, weights)
+            value, hits, dY = model._loss_and_gradient(X, targets, self.loss, weights)
             if math.isfinite(value):
                 np.multiply(dY, self._weight / self._total, out=dY)
-                model._backward(dY, watches)
-                means.add(value, right, len(X), weights)
+                model._backward(dY, hooks)
+                means.add(value, hits, len(X), weights)
             else:
                 error = model._diverged(f"the loss is {value} at epoch {place[0]}, batch {place[1]}")
                 gradients.fill(0)
         self._fetch()  # now that the backward pass has read the batch, which the next one overwrites
-        notes = gradients[-NOTES:]
-        notes[...] = error is not None, self._failure is not None, self._weight
+        status = gradients[-STATUS_SIZE:]
+        status[...] = error is not None, self._failure is not None, self._weight
         self._comm.Allreduce(self._in_place, gradients)
-        not_finite, failed, total = notes.tolist()
+        not_finite, failed, total = status.tolist()
         if not_finite:
             self._raise_in_all(error)
         self._failed, self._total = bool(failed), total
         self.optimizer.step(parameters)
 
     def evaluate(self, model: Any, batches: Any) -> Means:
-        with self.agree():
+        with self.shared_errors():
             means = model._means(batches, self.loss)
         return self.total(means)
 

@@ -26,12 +26,12 @@ from fastact.nn.initializers import (
     he_uniform,
     lecun_normal,
     orthogonal,
+    unit_gain,
 )
 from fastact.nn.layers import Dense, Parameter
 from fastact.nn.losses import Loss, binary_cross_entropy, mse, softmax_cross_entropy
 from fastact.nn.model import Sequential
 from fastact.nn.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
-from fastact.nn.scaling import unit_gain
 from fastact.nn.storage import load
 
 __all__ = [

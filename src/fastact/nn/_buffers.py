@@ -29,3 +29,14 @@ class Buffers:
                 self._views = {key: kept for key, kept in self._views.items() if key[0] != name}
             view = self._views[name, shape] = memory[:size].reshape(shape)
         return view
+
+    def converted(self, name: str, array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+        """Return the array in C order and of type ``dtype``, to be read only.
+
+        Where it is so already it is the array itself, else a copy in the buffer ``name``.
+        """
+        if array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned:
+            return array
+        buffer = self.array(f"{name}, {np.dtype(dtype)}", *array.shape, dtype=dtype)
+        np.copyto(buffer, array, casting="unsafe")
+        return buffer

@@ -4,16 +4,19 @@ import importlib
 import math
 import numbers
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastact.nn import _fused
 
+Choice = TypeVar("Choice")
 
-def choose(argument, name, table):
-    """Return ``table[name]``; an unknown name is a ValueError that lists what can be had."""
+
+def choose(argument: str, name: object, table: Mapping[Any, Choice]) -> Choice:
+    """Return ``table[name]``; an unknown name is a ValueError that lists the known ones."""
     try:
         return table[name]
     except (KeyError, TypeError):
@@ -25,14 +28,17 @@ def integer(argument: str, value: object, least: int = 1) -> int:
     """Return ``value`` as an int of at least ``least`` that may be a length of an array."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{argument} must be an integer, got {value!r} ({type(value).__name__})")
-    if value < least:
+    found = int(value)
+    if found < least:
         raise ValueError(f"{argument} must be at least {least}, got {value}")
-    if value > sys.maxsize:
+    if found > sys.maxsize:
         raise ValueError(f"{argument} must be at most {sys.maxsize}, got a larger integer")
-    return int(value)
+    return found
 
 
-def number(argument, value, least=0.0, below=math.inf, positive=False):
+def number(
+    argument: str, value: object, least: float = 0.0, below: float = math.inf, positive: bool = False
+) -> float:
     """Return ``value`` as a float in [least, below), or in (least, below) if ``positive``."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{argument} must be a number, got {value!r} ({type(value).__name__})")
@@ -54,13 +60,13 @@ def boolean(argument: str, value: object) -> bool:
     return bool(value)
 
 
-def float_type(dtype):
+def float_type(dtype: DTypeLike) -> np.dtype[Any]:
     """Return ``dtype`` as np.dtype; only float32 and float64 will do."""
     try:
-        found = np.dtype(dtype)
+        found = None if dtype is None else np.dtype(dtype)  # np.dtype(None) is float64
     except TypeError:
         found = None
-    if dtype is None or found is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
+    if found is None or found not in (np.float32, np.float64):
         raise TypeError(f"dtype must be float32 or float64, got {dtype!r}")
     return found
 
@@ -93,7 +99,7 @@ def real_matrix(argument: str, values: ArrayLike, columns: int) -> NDArray[Any]:
 
 @np.errstate(all="ignore")
 def row_weights(
-    argument: str, values: ArrayLike, rows: int, dtype: np.dtype[Any], may_be_0: bool = False
+    argument: str, values: ArrayLike, rows: int, dtype: np.dtype[Any], allow_zero_sum: bool = False
 ) -> NDArray[Any]:
     """Return ``values`` as an array of shape (``rows``,) and type ``dtype``: at least 0, and not all 0.
 
@@ -108,13 +114,13 @@ def row_weights(
         raise ValueError(f"{argument} must be at least 0, but {argument}[{row}] is {array[row]}")
     array = np.ascontiguousarray(array.astype(dtype, copy=False))
     total = float(np.add.reduce(array, dtype=np.float64))
-    if rows and not (0.0 < total < math.inf or (may_be_0 and total == 0.0)):
+    if rows and not (0.0 < total < math.inf or (allow_zero_sum and total == 0.0)):
         raise ValueError(f"{argument} must have a sum above 0 and finite, got {total:g}")
     return array
 
 
 @np.errstate(all="ignore")  # signalling NaNs
-def finite(argument, array, dtype):
+def finite(argument: str, array: NDArray[Any], dtype: DTypeLike) -> None:
     """Refuse NaN, infinities and numbers beyond ``dtype``; reads a few megabytes at a time."""
     if array.dtype.kind != "f":
         return
@@ -126,10 +132,9 @@ def finite(argument, array, dtype):
         rows = array[start : start + step]
         if rows.size == 0 or (-limit <= float(rows.min()) and float(rows.max()) <= limit):
             continue
-        place = np.argwhere(~(np.abs(rows.astype(np.float64)) <= limit))[0]
-        value = rows[tuple(place)]
-        place[0] += start
-        where = f"{argument}[{', '.join(str(index) for index in place)}]"
+        row, *rest = np.argwhere(~(np.abs(rows.astype(np.float64)) <= limit))[0]
+        value = rows[(row, *rest)]
+        where = f"{argument}[{', '.join(str(index) for index in (start + row, *rest))}]"
         wanted = f"fit into {np.dtype(dtype)}" if np.isfinite(value) else "be finite"
         raise ValueError(f"{argument} must {wanted}, but {where} is {value}")
 

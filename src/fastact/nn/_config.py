@@ -2,9 +2,11 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from fastact.nn import _checks
+
+Made = TypeVar("Made")
 
 
 class Configured:
@@ -32,7 +34,7 @@ class Configured:
         settings = []
         for argument, default in _arguments(type(self)).items():
             value = getattr(self, argument)
-            if value or value != default:  # what is off, and by default, need not be said
+            if value or value != default:  # left out: what is off by default, and off here
                 settings.append(f"{argument}={value:g}" if type(value) is float else f"{argument}={value!r}")
         return f"{type(self).__name__}({', '.join(settings)})"
 
@@ -43,9 +45,9 @@ def _arguments(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def from_config(
-    what: str, config: Mapping[str, Any], table: Mapping[str, type[Any]], nested: Callable[[Any], Any]
-) -> Any:
-    """Return ``table[config["name"]]`` called with the rest; ``nested`` makes what stands as a dict in it."""
+    what: str, config: Mapping[str, Any], table: Mapping[str, type[Made]], nested: Callable[[Any], Any]
+) -> Made:
+    """Return ``table[config["name"]]`` called with the rest, in which ``nested`` makes an object of a dict."""
     if not isinstance(config, Mapping):
         raise TypeError(f"the config of the {what} must be a dict, got {config!r} ({type(config).__name__})")
     if "name" not in config:

@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are replaced as a whole, and locked."""
 
 import contextlib
 import errno
@@ -64,37 +64,37 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def reserved(path: str) -> Iterator[None]:
-    """Refuse others who want to reserve ``path``, in any process, until the block ends or the process dies.
+def locked(path: str) -> Iterator[None]:
+    """Refuse others who want to lock ``path``, in any process, until the block ends or the process dies.
 
-    The operating system locks a file beside ``path``. Where it cannot, on some file systems, nothing is reserved.
+    The operating system locks a file beside ``path``. Where it cannot, on some file systems, nothing is locked.
     """
-    descriptor = _locked(path)
+    descriptor = _open_locked(path)
     try:
         yield
     finally:
         if descriptor is not None:
             with contextlib.suppress(OSError):
-                os.unlink(_lock_of(path))
+                os.unlink(_lock_file(path))
             os.close(descriptor)
 
 
-def _lock_of(path):
+def _lock_file(path):
     folder, name = os.path.split(path)
     return os.path.join(folder, f".{zlib.crc32(os.fsencode(name)):08x}.lock")  # no longer than any name may be
 
 
-def _locked(path):
-    """Return the descriptor of the locked file, None where there are no locks."""
+def _open_locked(path):
+    """Return the descriptor of the lock file, locked; None where there are no locks."""
     while fcntl is not None:
         try:
-            descriptor = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT, 0o666)
+            descriptor = os.open(_lock_file(path), os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
             raise OSError(error.errno, error.strerror, path) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with contextlib.suppress(FileNotFoundError):  # its owner has ended, and removed it, meanwhile
-                if os.path.samestat(os.fstat(descriptor), os.stat(_lock_of(path))):
+                if os.path.samestat(os.fstat(descriptor), os.stat(_lock_file(path))):
                     with contextlib.suppress(OSError):  # a full disk: only the message would have needed it
                         os.ftruncate(descriptor, 0)
                         os.write(descriptor, f"process {os.getpid()} on {platform.node()}".encode())

@@ -1,7 +1,7 @@
 """What layers and optimisers do in one pass over memory, where NumPy makes several: simd/fused.inc has the formulas.
 
-Arrays are C-contiguous, of float32 or float64, all of one type; what does not fit is a TypeError or ValueError, and
-nothing has been written. A pass runs on the calling thread, which for a long one lets go of the GIL.
+Arrays are C-contiguous, of float32 or float64, all of one type; others are a TypeError or ValueError before anything
+is written. A pass runs on the calling thread, which releases the GIL for a long one.
 """
 
 cimport numpy as cnp
@@ -24,7 +24,7 @@ from fastact.kernels cimport (
 cnp.import_array()
 
 cdef enum:
-    LONG = 32768  # elements, from which on other threads may have the GIL
+    LONG = 32768  # elements, from which on a pass releases the GIL
 
 cdef int IDENTITY = -1
 cdef dict PASSES = {pass_table[i].name.decode(): i for i in range(FASTACT_N_PASSES)} | {None: IDENTITY}
@@ -47,7 +47,7 @@ cdef int check(str name, cnp.ndarray array, int typenum, Py_ssize_t size, bint w
 
 
 cdef int check_slope(cnp.ndarray slope, int typenum, Py_ssize_t columns) except -1:
-    """Return 1 if there is a slope for each column, 0 if there is one for all or none."""
+    """Return the step from a column's slope to the next one's: 1, or 0 where all have the same or there is none."""
     cdef bint each
     if slope is None:
         return 0
@@ -159,11 +159,11 @@ cdef double run_softmax_cross_entropy(
 
 
 def are_labels(cnp.ndarray array not None, Py_ssize_t columns):
-    """Whether the array, of type intp and C-contiguous, holds numbers from 0 to columns - 1; False for any other."""
-    return is_plain(array, cnp.NPY_INTP) and first_no_label(array, columns) == cnp.PyArray_SIZE(array)
+    """Whether the array is C-contiguous, of type intp, and holds numbers from 0 to columns - 1 only."""
+    return is_plain(array, cnp.NPY_INTP) and first_invalid_label(array, columns) == cnp.PyArray_SIZE(array)
 
 
-cdef Py_ssize_t first_no_label(cnp.ndarray labels, Py_ssize_t columns) noexcept:
+cdef Py_ssize_t first_invalid_label(cnp.ndarray labels, Py_ssize_t columns) noexcept:
     cdef const Py_ssize_t *label = <const Py_ssize_t *> data(labels)
     cdef Py_ssize_t row = 0, rows = cnp.PyArray_SIZE(labels)
     while row < rows and 0 <= label[row] < columns:
@@ -175,32 +175,32 @@ cdef int check_labels(cnp.ndarray labels, Py_ssize_t rows, Py_ssize_t columns) e
     cdef Py_ssize_t row
     if not is_plain(labels, cnp.NPY_INTP) or cnp.PyArray_SIZE(labels) != rows:
         raise ValueError(f"labels must be {rows} of type intp, got {labels.dtype}, shape {(<object> labels).shape}")
-    row = first_no_label(labels, columns)
+    row = first_invalid_label(labels, columns)
     if row < rows:
         raise ValueError(f"labels must lie from 0 to {columns - 1}, but labels[{row}] is {labels[row]}")
     return 0
 
 
 cdef class Shares:
-    """What each row counts in a mean: an array with one number a row, or one number for all."""
+    """What each row counts in a mean: an array with one number a row (a step of 1), or one number for all (0)."""
 
-    cdef object given
-    cdef double one_f64
-    cdef float one_f32
+    cdef object share
+    cdef double number_f64
+    cdef float number_f32
     cdef bint step
 
     def __init__(self, share):
-        self.given = share
+        self.share = share
         self.step = cnp.PyArray_Check(share)
         if not self.step:
-            self.one_f64 = share
-            self.one_f32 = <float> self.one_f64
+            self.number_f64 = share
+            self.number_f32 = <float> self.number_f64
 
-    cdef void *of(self, int typenum, Py_ssize_t rows) except NULL:
+    cdef void *pointer(self, int typenum, Py_ssize_t rows) except NULL:
         if self.step:
-            check("share", self.given, typenum, rows)
-            return data(self.given)
-        return <void *> &self.one_f32 if typenum == cnp.NPY_FLOAT else <void *> &self.one_f64
+            check("share", self.share, typenum, rows)
+            return data(self.share)
+        return <void *> &self.number_f32 if typenum == cnp.NPY_FLOAT else <void *> &self.number_f64
 
 
 def softmax_cross_entropy(
@@ -216,7 +216,7 @@ def softmax_cross_entropy(
     check("dY", dY, typenum, rows * columns, written=True)
     check_labels(labels, rows, columns)
     cdef Shares shares = Shares(share)
-    cdef void *part = shares.of(typenum, rows)
+    cdef void *part = shares.pointer(typenum, rows)
     cdef void *y = data(Y)
     cdef void *dy = data(dY)
     cdef const Py_ssize_t *label = <const Py_ssize_t *> data(labels)
@@ -253,7 +253,7 @@ cdef double elementwise_loss(
     check("targets", targets, typenum, rows * columns)
     check("dY", dY, typenum, rows * columns, written=True)
     cdef Shares shares = Shares(share)
-    cdef void *part = shares.of(typenum, rows)
+    cdef void *part = shares.pointer(typenum, rows)
     cdef void *y = data(Y)
     cdef void *t = data(targets)
     cdef void *dy = data(dY)
@@ -277,7 +277,7 @@ def binary_cross_entropy(
 
 
 def hits(cnp.ndarray Y not None, cnp.ndarray labels not None):
-    """In how many rows of Y the largest element, the first of several, stands at the label."""
+    """In how many rows of Y the largest element, or the first of several such, is the label's."""
     cdef int typenum = cnp.PyArray_TYPE(Y)
     cdef Py_ssize_t rows = rows_of(Y), columns = cnp.PyArray_DIM(Y, 1)
     check("Y", Y, typenum, rows * columns)
@@ -322,7 +322,7 @@ ctypedef fused real:
 
 
 cdef void mark_columns(const real *Z, cnp.npy_bool *seen, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    """In blocks of columns whose largest elements lie beside each other, which the compiler makes vectors of."""
+    """Set seen[j] for every column j with an element above 0, in blocks of columns that the compiler vectorises."""
     cdef real largest[64]
     cdef Py_ssize_t i, j, start, width
     for start in range(0, columns, 64):
@@ -378,10 +378,9 @@ cdef tuple NAMES = ("w", "g", "slot", "slot")  # of a parameter's arrays, in err
 
 
 cdef int update(
-        optimizer, int which, const fastact_update_settings *settings, list arrays, int least, int most) except -1:
-    """Update every parameter by its tuple (w, g, *slots) of arrays, and count the step in ``optimizer.steps``.
-
-    There are from ``least`` to ``most`` slots.
+        optimizer, int which, const fastact_update_settings *settings, list arrays, int min_slots,
+        int max_slots) except -1:
+    """Update every parameter, a tuple (w, g, *slots) of arrays, and count the step in ``optimizer.steps``.
 
     No bytecode runs in between, so that Ctrl-C comes before all of it or after.
     """
@@ -390,8 +389,9 @@ cdef int update(
     cdef int typenum
     cdef tuple parameter
     for parameter in arrays:
-        if not least <= len(parameter) - 2 <= most:
-            raise ValueError(f"arrays must hold w, g and {least} to {most} slots each, got {len(parameter)} arrays")
+        if not min_slots <= len(parameter) - 2 <= max_slots:
+            raise ValueError(
+                f"arrays must hold w, g and {min_slots} to {max_slots} slots each, got {len(parameter)} arrays")
         typenum, n = cnp.PyArray_TYPE(<cnp.ndarray?> parameter[0]), cnp.PyArray_SIZE(parameter[0])
         for i in range(len(parameter)):
             check(NAMES[i], <cnp.ndarray?> parameter[i], typenum, n, written=i != 1)
@@ -409,7 +409,7 @@ cdef int update(
 
 
 cdef class Clipping:
-    """What an update does to the gradient: g · scale, then into [-limit, limit]. As made, it does nothing."""
+    """What an update does to the gradient first: g · scale, then into [-limit, limit]. The default changes nothing."""
 
     cdef public double scale
     cdef public double limit
@@ -423,35 +423,37 @@ def sgd(
         optimizer not None, list arrays not None, Clipping clipping not None, double rate, double momentum=0.0,
         bint nesterov=False, double weight_decay=0.0):
     """A step of `nn.SGD` for parameters (w, g, v), or (w, g) without momentum; counted in ``optimizer.steps``."""
-    cdef fastact_update_settings c
-    c.clip_scale, c.clip_value, c.rate = clipping.scale, clipping.limit, rate
-    c.momentum, c.nesterov, c.weight_decay = momentum, nesterov, weight_decay
-    update(optimizer, FASTACT_UPDATE_sgd, &c, arrays, 0, 1)
+    cdef fastact_update_settings settings
+    settings.clip_scale, settings.clip_value, settings.rate = clipping.scale, clipping.limit, rate
+    settings.momentum, settings.nesterov, settings.weight_decay = momentum, nesterov, weight_decay
+    update(optimizer, FASTACT_UPDATE_sgd, &settings, arrays, 0, 1)
 
 
 def adagrad(optimizer not None, list arrays not None, Clipping clipping not None, double rate, double epsilon):
     """A step of `nn.AdaGrad` for parameters (w, g, s)."""
-    cdef fastact_update_settings c
-    c.clip_scale, c.clip_value, c.rate, c.epsilon = clipping.scale, clipping.limit, rate, epsilon
-    update(optimizer, FASTACT_UPDATE_adagrad, &c, arrays, 1, 1)
+    cdef fastact_update_settings settings
+    settings.clip_scale, settings.clip_value, settings.rate = clipping.scale, clipping.limit, rate
+    settings.epsilon = epsilon
+    update(optimizer, FASTACT_UPDATE_adagrad, &settings, arrays, 1, 1)
 
 
 def rmsprop(
         optimizer not None, list arrays not None, Clipping clipping not None, double rate, double rho, double momentum,
         double epsilon):
     """A step of `nn.RMSProp` for parameters (w, g, s, v), or (w, g, s) without momentum."""
-    cdef fastact_update_settings c
-    c.clip_scale, c.clip_value, c.rate = clipping.scale, clipping.limit, rate
-    c.rho, c.momentum, c.epsilon = rho, momentum, epsilon
-    update(optimizer, FASTACT_UPDATE_rmsprop, &c, arrays, 1, 2)
+    cdef fastact_update_settings settings
+    settings.clip_scale, settings.clip_value, settings.rate = clipping.scale, clipping.limit, rate
+    settings.rho, settings.momentum, settings.epsilon = rho, momentum, epsilon
+    update(optimizer, FASTACT_UPDATE_rmsprop, &settings, arrays, 1, 2)
 
 
 def adam(
         optimizer not None, list arrays not None, Clipping clipping not None, double rate, double beta_1, double beta_2,
         double root_correction, double epsilon, double kept=1.0):
-    """A step of `nn.Adam` for parameters (w, g, m, v), whose rate and root are corrected for the means' start at 0;
-    ``kept`` of w is left first."""
-    cdef fastact_update_settings c
-    c.clip_scale, c.clip_value, c.rate, c.epsilon = clipping.scale, clipping.limit, rate, epsilon
-    c.beta_1, c.beta_2, c.root_correction, c.kept = beta_1, beta_2, root_correction, kept
-    update(optimizer, FASTACT_UPDATE_adam, &c, arrays, 2, 2)
+    """A step of `nn.Adam` for parameters (w, g, m, v), with rate and root corrected for the means' start at 0; w is
+    multiplied by ``kept`` first."""
+    cdef fastact_update_settings settings
+    settings.clip_scale, settings.clip_value, settings.rate = clipping.scale, clipping.limit, rate
+    settings.beta_1, settings.beta_2, settings.epsilon = beta_1, beta_2, epsilon
+    settings.root_correction, settings.kept = root_correction, kept
+    update(optimizer, FASTACT_UPDATE_adam, &settings, arrays, 2, 2)

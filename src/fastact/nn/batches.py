@@ -1,10 +1,10 @@
-"""Mini-batches: rows of arrays in an order of their own, or what an iterable gives, as arrays of the model's type."""
+"""Mini-batches of a model's types: rows of arrays, shuffled or not, or what an iterable gives."""
 
 from __future__ import annotations  # np.random, which NumPy loads when it is first named, stands in them
 
 import itertools
 import numbers
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any
 
 import numpy as np
@@ -17,18 +17,8 @@ from fastact.nn._types import Floats
 Batch = tuple[NDArray[Any], NDArray[Any], Floats | None]
 
 
-def converted(name: str, array: NDArray[Any], dtype: DTypeLike, buffers: Buffers) -> NDArray[Any]:
-    """Return the array in C order and another type, in the buffer ``name``; to be read only, for where it is so already
-    it is the array itself."""
-    if array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned:
-        return array
-    buffer = buffers.array(f"{name}, {np.dtype(dtype)}", *array.shape, dtype=dtype)
-    np.copyto(buffer, array, casting="unsafe")
-    return buffer
-
-
 class RowReader:
-    """Rows of one array, converted to ``dtype``, in a buffer that is used again for every batch."""
+    """Rows of one array, converted to ``dtype``, in buffers that every batch uses again."""
 
     def __init__(self, array: NDArray[Any], dtype: DTypeLike) -> None:
         self._array = array
@@ -36,30 +26,28 @@ class RowReader:
         self._plain = array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
         self._buffers = Buffers()
 
-    def _buffer(self, name, count, dtype):
-        return self._buffers.array(name, count, *self._array.shape[1:], dtype=dtype)
-
     def slice(self, start: int, stop: int) -> NDArray[Any]:
         """Return rows start to stop - 1: a view of the array where it has the right type, to be read only."""
-        return converted("rows", self._array[start:stop], self._dtype, self._buffers)
+        return self._buffers.converted("rows", self._array[start:stop], self._dtype)
 
     def take(self, index: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the rows of the numbers ``index``."""
+        """Return the rows of these numbers."""
+        shape = (len(index), *self._array.shape[1:])
         if not self._plain:  # ndarray.take would first copy the whole array
-            rows = self._buffer("chosen", len(index), self._dtype)
+            rows = self._buffers.array("taken and converted", *shape, dtype=self._dtype)
             for target, row in enumerate(index):
                 rows[target] = self._array[row]
             return rows
-        raw = self._buffer("raw", len(index), self._array.dtype)
-        self._array.take(index, axis=0, out=raw, mode="clip")  # "raise" would copy `out`
-        return converted("rows", raw, self._dtype, self._buffers)
+        rows = self._buffers.array("taken", *shape, dtype=self._array.dtype)
+        self._array.take(index, axis=0, out=rows, mode="clip")  # "raise" would copy `out`
+        return self._buffers.converted("rows", rows, self._dtype)
 
 
 class Batches:
     """Triples (X, targets, weights) of ``batch_size`` rows; the last has what remains. Without weights they are None.
 
-    Every pass over the batches takes the rows in a new random order drawn from ``rng``, or as they lie without one.
-    A batch's arrays are overwritten by the next. A batch whose weights are all 0 is left out.
+    Every pass over the batches takes the rows in a new random order drawn from ``rng``, or without one in their own.
+    A batch's arrays are overwritten by the next one. A batch whose weights are all 0 is left out.
     """
 
     def __init__(
@@ -89,11 +77,11 @@ class Batches:
             self._rng.shuffle(self._order)
         for start in range(0, self._rows, self._batch_size):
             stop = min(start + self._batch_size, self._rows)
-            weights = self._weights and self._read(self._weights, start, stop)
+            weights = None if self._weights is None else self._read(self._weights, start, stop)
             if weights is None or weights.any():
                 yield self._read(self._X, start, stop), self._read(self._targets, start, stop), weights
 
-    def _read(self, reader, start, stop):
+    def _read(self, reader: RowReader, start: int, stop: int) -> NDArray[Any]:
         return reader.slice(start, stop) if self._rng is None else reader.take(self._order[start:stop])
 
 
@@ -106,7 +94,7 @@ class BatchStream:
         What error messages call the iterable.
     data : iterable
     steps : int or None
-        Batches in a pass; None for all that there are. An iterator gives the next ones in every pass.
+        Batches in a pass; None for all of them. An iterator goes on in the next pass.
     check : callable
         ``(number, X, y, sample_weight) -> triple``. One whose weights are all 0 is left out.
     """
@@ -124,8 +112,8 @@ class BatchStream:
                 self._arrays(number, batch)
 
     @property
-    def once(self) -> bool:
-        """Whether all that there is goes into one pass."""
+    def single_pass(self) -> bool:
+        """Whether one pass uses up the iterable."""
         return self._steps is None and isinstance(self._data, Iterator)
 
     def __len__(self) -> int:
@@ -142,54 +130,19 @@ class BatchStream:
                 yield X, targets, weights
         wanted = 1 if self._steps is None else self._steps
         if number < wanted:
-            asked = "" if self._steps is None else " (steps_per_epoch)"
+            source = "" if self._steps is None else " (steps_per_epoch)"
             raise ValueError(
-                f"{self._argument} must give {wanted} or more batches{asked}, but it ended after {number} in pass "
+                f"{self._argument} must give {wanted} or more batches{source}, but it ended after {number} in pass "
                 f"{self._passes} over the data"
             )
 
     def _arrays(self, number, batch):
         """Return X, y and sample_weight (or None)."""
-        arrays = isinstance(batch, tuple | list) and not any(isinstance(item, numbers.Number) for item in batch)
-        if not (arrays and len(batch) in (2, 3)):
-            length = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
+        is_tuple = isinstance(batch, tuple | list)
+        if not is_tuple or len(batch) not in (2, 3) or any(isinstance(item, numbers.Number) for item in batch):
+            length = f" of {len(batch)}" if is_tuple else ""
             raise ValueError(
                 f"{self._argument} must give tuples (X, y) or (X, y, sample_weight) of arrays where it does not come "
                 f"with a y, but item {number} is a {type(batch).__name__}{length}"
             )
         return batch if len(batch) == 3 else (*batch, None)
-
-
-def weight_of(rows: int, weights: Floats | None) -> float:
-    """Return what a batch counts: its rows, or the sum of their weights."""
-    return float(rows) if weights is None else float(np.add.reduce(weights, dtype=np.float64))
-
-
-class Means:
-    """The means over batches: of the loss by the batch's rows, or the sum of their weights, of the hits by the rows.
-
-    ``sums`` are those of the loss and of its weights, of the hits and of the rows.
-    """
-
-    def __init__(self, metric: str | None) -> None:
-        self._metric = metric
-        self.sums = [0.0, 0.0, 0.0, 0.0]
-
-    def add(self, loss: float, hits: float, rows: int, weights: Floats | None) -> None:
-        """Count a batch."""
-        weight, sums = weight_of(rows, weights), self.sums
-        sums[0] += loss * weight
-        sums[1] += weight
-        sums[2] += hits
-        sums[3] += rows
-
-    def add_sums(self, sums: Sequence[float]) -> None:
-        """Count batches that another process has, by its ``sums``."""
-        self.sums = [a + b for a, b in zip(self.sums, sums, strict=True)]
-
-    def result(self) -> dict[str, float]:
-        """Return the means by name: "loss", and the metric if there is one."""
-        loss, weight, hits, rows = self.sums
-        if weight == 0.0:
-            raise ValueError("class_weight and sample_weight must not make the weights of all rows 0")
-        return {"loss": loss / weight} | ({self._metric: hits / rows} if self._metric else {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike, NDArray
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import fastact.nn  # of which this module is a part
 
 
-Watch = Callable[[Dense, Floats], None]  # a layer and ∂L/∂Y of its output
+BackwardHook = Callable[[Dense, Floats], None]  # of a layer and ∂L/∂Y of its output
 
 
 class Callback:
@@ -48,7 +48,7 @@ class Callback:
     def on_fit_begin(self, model: fastact.nn.Sequential) -> None:
         """Called before the first epoch, once all arguments have been checked."""
 
-    def on_batch_begin(self, model: fastact.nn.Sequential, epoch: int, batch: int) -> Watch | None:
+    def on_batch_begin(self, model: fastact.nn.Sequential, epoch: int, batch: int) -> BackwardHook | None:
         """Called before each step of training, epoch and batch counted from 1.
 
         Where it returns a function, that is called in the step's backward pass with each layer and ∂L/∂Y of its
@@ -75,9 +75,9 @@ class Callback:
 
 
 class _Monitor(Callback):
-    """A callback that watches one of the numbers of the history for its best value."""
+    """A callback that looks for the best value of one of the numbers of the history."""
 
-    watches = True
+    uses_monitor = True
 
     def __init__(self, monitor: str, min_delta: Real = 0.0) -> None:
         if not isinstance(monitor, str):
@@ -247,7 +247,7 @@ class Checkpoint(_Monitor):
         super().__init__(monitor)
         self.path = _files.check_place(path)
         self.every_epochs = _checks.integer("every_epochs", every_epochs)
-        self.save_best_only = self.watches = bool(save_best_only)
+        self.save_best_only = self.uses_monitor = bool(save_best_only)
         _checks.extra("safetensors", "save")
         self._callbacks: list[Callback] = [self]
         self._epochs = self._decided_on = 0
@@ -257,7 +257,7 @@ class Checkpoint(_Monitor):
     def on_fit_begin(self, model: fastact.nn.Sequential) -> None:
         super().on_fit_begin(model)
         self._decided_on = 0
-        storage.config_of(model.optimizer)  # rather now than after an epoch
+        storage.config_of(model.optimizer)  # an optimiser that cannot be saved is an error now, not after an epoch
 
     def on_epoch_end(self, model: fastact.nn.Sequential, epoch: int, history: History) -> None:
         # A file holds the best values of all checkpoints, so all of them are brought up to date before one is written.
@@ -295,47 +295,48 @@ class Checkpoint(_Monitor):
         return f"Checkpoint({self.path!r}, every_epochs={self.every_epochs}{best})"
 
 
-def reserved(callbacks: Iterable[Callback]) -> contextlib.ExitStack:
+def lock_checkpoints(callbacks: Iterable[Callback]) -> contextlib.ExitStack:
     """Return a context manager within which no other training may write the files of these callbacks."""
+    paths = {callback.path for callback in callbacks if isinstance(callback, Checkpoint) and callback._writes}
     with contextlib.ExitStack() as stack:
-        for path in dict.fromkeys(c.path for c in callbacks if isinstance(c, Checkpoint) and c._writes):
-            stack.enter_context(_files.reserved(path))
-        return stack.pop_all()
+        for path in sorted(paths):
+            stack.enter_context(_files.locked(path))
+        return stack.pop_all()  # the locks outlive this block, unless one of them could not be had
 
 
-class BatchCalls:
-    """The calls that callbacks want for every batch; those that override neither method cost nothing."""
+class BatchCallbacks:
+    """The callbacks that have something to do for every batch; the others cost nothing."""
 
-    def __init__(self, callbacks: Iterable[Callback]) -> None:
-        callbacks = list(callbacks)
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
         self._begin = [c.on_batch_begin for c in callbacks if _overrides(c, "on_batch_begin")]
         self._end = [c.on_batch_end for c in callbacks if _overrides(c, "on_batch_end")]
 
-    def begin(self, model: fastact.nn.Sequential, epoch: int, batch: int) -> list[Watch]:
-        """Return the functions that want to see the gradients of this step."""
-        watches = []
-        for call in self._begin:  # a comprehension is a call of its own up to Python 3.11
-            watch = call(model, epoch, batch)
-            if watch is not None:
-                watches.append(watch)
-        return watches
+    def begin(self, model: fastact.nn.Sequential, epoch: int, batch: int) -> list[BackwardHook]:
+        """Return the hooks for the backward pass of this step."""
+        hooks = []
+        for on_batch_begin in self._begin:  # a comprehension is a call of its own up to Python 3.11
+            hook = on_batch_begin(model, epoch, batch)
+            if hook is not None:
+                hooks.append(hook)
+        return hooks
 
     def end(self, model: fastact.nn.Sequential, epoch: int, batch: int) -> None:
-        for call in self._end:
-            call(model, epoch, batch)
+        for on_batch_end in self._end:
+            on_batch_end(model, epoch, batch)
 
 
 def _overrides(callback, name):
     return getattr(getattr(callback, name), "__func__", None) is not getattr(Callback, name)
 
 
-def prepared(
+def prepare_callbacks(
     callbacks: Iterable[Callback], loss: Loss, validated: bool, epochs: int, writes: bool = True
 ) -> list[Callback]:
     """Check the callbacks of a `fit` with this loss and so many epochs, and return them in the order of their calls;
     ``writes`` says whether this process is to write checkpoints."""
-    names = ["loss", *([loss.metric] if loss.metric else [])]
-    names += [f"val_{name}" for name in names] if validated else []
+    names = ["loss", loss.metric] if loss.metric else ["loss"]
+    if validated:
+        names += [f"val_{name}" for name in names]
     if isinstance(callbacks, Callback):
         raise TypeError(f"callbacks must be a list of nn.Callback, got {callbacks!r}: write [...] around it")
     if not isinstance(callbacks, Iterable):
@@ -344,14 +345,15 @@ def prepared(
     for index, callback in enumerate(callbacks):
         if not isinstance(callback, Callback):
             raise TypeError(f"callbacks[{index}] must be an nn.Callback, got {callback!r}")
-        if isinstance(callback, _Monitor) and callback.watches and callback.monitor not in names:
+        if isinstance(callback, _Monitor) and callback.uses_monitor and callback.monitor not in names:
             hint = "; give validation_data" if callback.monitor.startswith("val_") else ""
             raise ValueError(
                 f"callbacks[{index}] must monitor one of {', '.join(map(repr, names))}, got {callback!r}{hint}"
             )
+    checkpoints = [callback for callback in callbacks if isinstance(callback, Checkpoint)]
     # The best go first: a run that dies before the others are written resumes an epoch earlier, and writes it again.
-    callbacks.sort(key=lambda callback: isinstance(callback, Checkpoint) and 2 - callback.save_best_only)
-    for callback in callbacks:
-        if isinstance(callback, Checkpoint):
-            callback._callbacks, callback._epochs, callback._writes = callbacks, epochs, writes
+    checkpoints.sort(key=lambda checkpoint: not checkpoint.save_best_only)
+    callbacks = [*(callback for callback in callbacks if not isinstance(callback, Checkpoint)), *checkpoints]
+    for checkpoint in checkpoints:
+        checkpoint._callbacks, checkpoint._epochs, checkpoint._writes = callbacks, epochs, writes
     return callbacks

@@ -5,8 +5,9 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastact.nn import _checks, losses
+from fastact.nn import losses
 from fastact.nn._buffers import Buffers
+from fastact.nn.data import DataReader
 from fastact.nn.losses import Loss, LossName
 from fastact.nn.model import Sequential
 
@@ -14,8 +15,8 @@ from fastact.nn.model import Sequential
 # loss, 1e-16 / h, are both about 1e-13. The smaller steps are for entries where a step this long crosses a kink.
 STEPS = (1e-3, 1e-4, 1e-5)
 
-# Gradients below this share of the model's largest are judged against this share of it: differences of a loss
-# in float64 cannot resolve them any better.
+# Gradients below this share of the model's largest are judged against this share of it: differences of a loss in
+# float64 cannot resolve them any better.
 RESOLVED = 1e-4
 
 
@@ -69,12 +70,7 @@ def check_gradients(
     """
     loss = losses.get(loss)
     model = model.astype(np.float64)
-    X, targets = model._checked_data("X", X, "y", y, loss)
-    X = np.ascontiguousarray(X, dtype=np.float64)
-    targets = targets.astype(loss.target_dtype(np.dtype(np.float64)))
-    weights = sample_weight
-    if weights is not None:
-        weights = _checks.row_weights("sample_weight", weights, len(X), model.dtype)
+    X, targets, weights = DataReader(model, loss).batch(X, y, sample_weight)
     dY = np.empty((len(X), model.out_features))
     buffers = Buffers()
 
@@ -104,15 +100,15 @@ def check_gradients(
 
 def _difference(value_and_sides, sides, w, index, reach):
     """Return ∂L/∂w[index] by differences, NaN where every step crosses a kink."""
-    middle = w[index]
+    original = w[index]
     for step in STEPS:
-        h = step * max(1.0, abs(middle)) / reach
+        h = step * max(1.0, abs(original)) / reach
         values, crossed = {}, False
         for multiple in (-2, -1, 1, 2):
-            w[index] = middle + multiple * h
+            w[index] = original + multiple * h
             values[multiple], now = value_and_sides()
             crossed = crossed or any((a != b).any() for a, b in zip(sides, now, strict=True))
-        w[index] = middle
+        w[index] = original
         if not crossed:
             return (8.0 * (values[1] - values[-1]) - (values[2] - values[-2])) / (12.0 * h)
     return np.nan

@@ -95,5 +95,6 @@ class History(dict[str, list[float]]):
         return axes
 
     def __repr__(self):
+        length = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
         courses = ", ".join(f"{name} {values[0]:.4g} -> {values[-1]:.4g}" for name, values in self.items() if values)
-        return f"History({self.epochs} epoch{'s' * (self.epochs != 1)}{': ' * bool(courses)}{courses})"
+        return f"History({length}: {courses})" if courses else f"History({length})"

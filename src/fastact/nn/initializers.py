@@ -4,20 +4,24 @@ An initialiser is a function ``(rng, shape, negative_slope) -> float64 array`` o
 The draws are made in float64, so a float32 and a float64 model of the same seed start from the same weights up
 to rounding. ``negative_slope`` is that of a leaky ReLU after the layer (0 for every other activation).
 
-"unit_gain" draws what "orthogonal" does, which `nn.unit_gain` scales on a batch of data.
+"unit_gain" draws what "orthogonal" does; `unit_gain` then scales it on a batch of data.
 """
 
 from __future__ import annotations  # np.random, which NumPy loads when it is first named, stands in them
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+import fastact
 from fastact.nn import _checks
 from fastact.nn._types import Floats
+
+if TYPE_CHECKING:
+    import fastact.nn  # of which this module is a part
 
 Initializer = Callable[["np.random.Generator", tuple[int, int], Any], ArrayLike]
 InitializerName = Literal[
@@ -38,13 +42,13 @@ def _glorot_variance(shape):
     return 2.0 / (shape[0] + shape[1])
 
 
-def _he_gain(negative_slope):
-    """Return the square of what makes up for a leaky ReLU: 2 / (1 + s²), 1 for the identity (a slope of 1)."""
+def _squared_gain(negative_slope):
+    """Return the square of the gain that makes up for a leaky ReLU: 2 / (1 + s²), 1 for the identity (a slope of 1)."""
     return 2.0 / (1.0 + float(np.mean(np.square(negative_slope))))
 
 
 def _he_variance(shape, negative_slope):
-    return _he_gain(negative_slope) / shape[0]
+    return _squared_gain(negative_slope) / shape[0]
 
 
 def glorot_uniform(
@@ -216,13 +220,69 @@ def orthogonal(
     """
     Q, R = np.linalg.qr(rng.standard_normal((max(shape), min(shape))))
     Q *= np.where(np.diag(R) < 0.0, -1.0, 1.0)
-    return math.sqrt(_he_gain(negative_slope)) * (Q if shape[0] >= shape[1] else Q.T)
+    return math.sqrt(_squared_gain(negative_slope)) * (Q if shape[0] >= shape[1] else Q.T)
+
+
+def unit_gain(model: fastact.nn.Sequential, X: ArrayLike) -> None:
+    """Scale the weights of the layers with ``init="unit_gain"``, so that gradients keep their size from layer to layer.
+
+    Layer by layer, from the first to the last, W is multiplied by the number that makes ::
+
+        E |(dY · φ′(Z)) Wᵀ|² / E |dY|²  =  mean over the rows of  Σⱼ φ′(zⱼ)² |W[:, j]|² / out_features  =  1
+
+    where E is taken over normally distributed dY: the norm of a gradient is, in the root mean square, the same before
+    and behind the layer. A sigmoid, whose φ′ is 1/4 at most, gets weights more than four times those of an orthogonal
+    matrix. Where no number does it (one row and one saturated unit, say), the nearest is taken.
+
+    `Sequential.fit` and `train_on_batch` do this by themselves, with the first batch, for layers that have been
+    initialised and not been scaled yet.
+
+    Parameters
+    ----------
+    model : Sequential
+        With layers of ``init="unit_gain"``, which `Dense.initialize` has made `orthogonal`. Others are left alone.
+    X : array_like of real numbers, shape (rows, in_features)
+        A batch of the data, of at least one row.
+
+    Raises
+    ------
+    TypeError, ValueError
+        X has a wrong type, shape or value; the model has no such layer.
+
+    References
+    ----------
+    The method is that of D. Mishkin and J. Matas, "All you need is a good init", ICLR 2016 (LSUV), which scales the
+    forward pass to unit variance; here it is the backward pass.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastact import nn
+    >>> layers = [nn.Dense(64, 64, activation="sigmoid", init="unit_gain") for _ in range(10)]
+    >>> model = nn.Sequential(layers, seed=0)
+    >>> rng = np.random.default_rng(0)
+    >>> X, dY = rng.standard_normal((2, 256, 64))
+    >>> nn.unit_gain(model, X)
+    >>> _ = model.forward(X)
+    >>> bool(0.5 < np.linalg.norm(model.backward(dY)) / np.linalg.norm(dY) < 2.0)
+    True
+    """
+    X = model._checked_input("X", X)
+    layers = [layer for layer in model.layers if layer.init == "unit_gain"]
+    if not layers:
+        raise ValueError("model must have a layer with init='unit_gain', got none")
+    model._scale_layers(layers, np.ascontiguousarray(X, model.dtype))
 
 
 INITIALIZERS: dict[str, Initializer] = {
-    function.__name__: function
-    for function in (glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_normal, orthogonal)
-} | {"unit_gain": orthogonal}
+    "glorot_uniform": glorot_uniform,
+    "glorot_normal": glorot_normal,
+    "he_uniform": he_uniform,
+    "he_normal": he_normal,
+    "lecun_normal": lecun_normal,
+    "orthogonal": orthogonal,
+    "unit_gain": orthogonal,
+}
 
 
 def get(init: InitializerName | Initializer) -> Initializer:

@@ -30,17 +30,17 @@ DEFAULT_INITIALIZER: dict[Activation | None, InitializerName] = {
 
 @dataclass(slots=True, eq=False)
 class ActiveUnits:
-    """Which units of a ReLU have been active in backward passes, and for how many rows that was asked.
+    """Which units of a ReLU have been active in the backward passes of ``rows`` rows.
 
-    A callback's watch could do the same at twice the cost.
+    A backward hook of a callback could find the same at twice the cost.
     """
 
     seen: NDArray[np.bool_]
     rows: int = 0
 
 
-# After a pass on several threads OpenMP keeps the idle ones in a loop for some milliseconds, where they hold processors
-# that the next matrix product needs. Only a pass that takes longer than that is worth it: from LARGE elements on.
+# After a pass on several threads OpenMP keeps the idle ones spinning for some milliseconds, on processors that the next
+# matrix product needs. Only a pass that takes longer than that is worth several threads: from LARGE elements on.
 SMALL, LARGE = 2**17, 2**24  # below SMALL no pass uses a second thread
 
 
@@ -146,13 +146,15 @@ class Dense:
         self.activation = activation
         self.dtype = _checks.float_type(dtype)
         self.negative_slope = self._checked_slope(negative_slope)
-        if getattr(init, "__name__", "") == "unit_gain":
+        if init is initializers.unit_gain:
             init = "unit_gain"  # nn.unit_gain scales whole models: here it stands for the initialiser of its name
         self.init = default_init if init is None else init
         initializers.get(self.init)
-        self._slope = (self.negative_slope,) if activation == "leaky_relu" else ()
-        with np.errstate(under="ignore"):
-            self._slopes = np.atleast_1d(np.asarray(self.negative_slope, self.dtype)) if self._slope else None
+        self._slope_arguments = (self.negative_slope,) if activation == "leaky_relu" else ()  # of fastact's functions
+        self._fused_slope = None  # that of the fused passes
+        if activation == "leaky_relu":
+            with np.errstate(under="ignore"):
+                self._fused_slope = np.atleast_1d(np.asarray(self.negative_slope, self.dtype))
         self._backward_pass = None if activation is None else f"{activation}_backward"
         self._keeps_Z = activation == "leaky_relu" and bool(np.any(self.negative_slope < 0))
         self._W: Floats | None = None
@@ -162,7 +164,7 @@ class Dense:
         self._X: Floats | None = None
         self._Y: Floats | None = None
         self._Z: Floats | None = None
-        self._active_units: list[ActiveUnits] = []  # of those who want to know what training finds active
+        self._active_units: list[ActiveUnits] = []  # each updated by every backward pass
         self._buffers = Buffers()
 
     def _checked_slope(self, negative_slope):
@@ -179,7 +181,7 @@ class Dense:
 
     def initialize(self, rng: np.random.Generator) -> None:
         """Draw W with the layer's initialiser from ``rng`` (a numpy.random.Generator) and set b to 0."""
-        init, slope = initializers.get(self.init), self._slope[0] if self._slope else 0.0
+        init, slope = initializers.get(self.init), self.negative_slope if self.activation == "leaky_relu" else 0.0
         if init is initializers.orthogonal and self.activation not in ("relu", "leaky_relu"):
             slope = 1.0  # there is no ReLU to make up for
         self.W = init(rng, (self.in_features, self.out_features), slope)
@@ -210,14 +212,14 @@ class Dense:
         self._b = self._filled(self._b, "b", values, (self.out_features,))
         self.db = np.zeros_like(self._b) if self.db is None else self.db
 
-    def _required(self, array, name):
+    def _required(self, array: Floats | None, name: str) -> Floats:
         if array is None:
             raise RuntimeError(
                 f"{self!r} has no {name} yet: put the layer into a Sequential, call initialize(rng), or assign {name}"
             )
         return array
 
-    def _filled(self, array, name, values, shape):
+    def _filled(self, array: Floats | None, name: str, values: ArrayLike, shape: tuple[int, ...]) -> Floats:
         """Copy ``values`` into ``array``, which an optimiser may hold; the first time make the array."""
         values = _checks.real_array(name, values)
         if values.shape != shape:
@@ -233,7 +235,7 @@ class Dense:
         return [Parameter("W", self.W, self.dW), Parameter("b", self.b, self.db)]
 
     def place_gradients(self, memory: Floats) -> None:
-        """Let dW and db, as they are now, lie one after the other in ``memory``, an array of as many numbers."""
+        """Move dW and db, with what they hold, into ``memory``, an array of as many numbers: dW first."""
         size = self.in_features * self.out_features
         dW, db = memory[:size].reshape(self.in_features, self.out_features), memory[size:]
         if self.initialized:
@@ -270,14 +272,14 @@ class Dense:
         rows = len(X)
         self._X = X
         Y = Z = self._buffers.array("Z", rows, self.out_features, dtype=self.dtype)
-        np.dot(X, self.W, out=Z)  # less than half a matmul's overhead
+        np.dot(X, self.W, out=Z)  # with less than half the overhead of np.matmul
         if self._keeps_Z:
             self._Z = Z
             Y = self._buffers.array("Y", rows, self.out_features, dtype=self.dtype)
             _fused.bias_activation(None, Z, self.b)
-            run_pass("leaky_relu", Z, *self._slope, out=Y)
+            run_pass("leaky_relu", Z, *self._slope_arguments, out=Y)
         else:
-            _fused.bias_activation(self.activation, Z, self.b, self._slopes)
+            _fused.bias_activation(self.activation, Z, self.b, self._fused_slope)
         self._Y = Y
         return Y
 
@@ -343,17 +345,17 @@ class Dense:
     def _activation_backward(self, dY, Y, dZ):
         """Write dZ = dY · φ′(Z), and its column sums into db; dZ may be Y."""
         if self._keeps_Z:
-            run_pass("leaky_relu_derivative", self._Z, *self._slope, out=dZ)
+            run_pass("leaky_relu_derivative", self._Z, *self._slope_arguments, out=dZ)
             np.multiply(dZ, dY, out=dZ)
             _fused.backward_bias(None, dZ, dZ, dZ, self.db)
         else:
-            _fused.backward_bias(self._backward_pass, dY, Y, dZ, self.db, self._slopes)
+            _fused.backward_bias(self._backward_pass, dY, Y, dZ, self.db, self._fused_slope)
 
     def derivative(self, Z: Floats) -> Floats:
         """Return φ′(Z), the slopes of the activation at its inputs, in a new array."""
         if self.activation is None:
             return np.ones_like(Z)
-        slopes: Floats = getattr(fastact, f"{self.activation}_derivative")(Z, *self._slope)
+        slopes: Floats = getattr(fastact, f"{self.activation}_derivative")(Z, *self._slope_arguments)
         return slopes
 
     def scale_to_unit_gain(self, X: Floats) -> None:
@@ -371,19 +373,20 @@ class Dense:
     def _unit_gain_scale(self, X):
         XW = X @ self.W
         column_squares = np.sum(np.square(self.W, dtype=np.float64), axis=0)
-        scale, best, least = 1.0, 1.0, math.inf
+        scale, best_scale, smallest_error = 1.0, 1.0, math.inf
         for _ in range(50):
             slopes = self.derivative(scale * XW + self.b)
             squares = np.square(slopes, dtype=np.float64) @ column_squares
             gain = scale * math.sqrt(squares.mean() / self.out_features)
             if not 0.0 < gain < math.inf:  # all units are dead or saturated
                 break
-            if abs(math.log(gain)) < least:
-                best, least = scale, abs(math.log(gain))
-            if least < 1e-3:
+            error = abs(math.log(gain))
+            if error < smallest_error:
+                best_scale, smallest_error = scale, error
+            if error < 1e-3:
                 break
             scale /= gain  # φ′ falls with the scale, so the gain grows by less than in proportion
-        return best
+        return best_scale
 
     @property
     def input(self) -> Floats | None:
@@ -401,20 +404,20 @@ class Dense:
         Only relu and leaky_relu have an inactive side; for the other activations, and before the first `forward`, the
         answer is None.
         """
-        signed = self._signed()
-        return None if signed is None else signed > 0
+        signs = self._signs_of_Z()
+        return None if signs is None else signs > 0
 
     def mark_active(self, seen: NDArray[np.bool_]) -> None:
         """Set ``seen[j]`` for every unit j that the last `forward` found active for some row; see `active`.
 
         Called after every batch, this tells at the end which units are dead on all the data.
         """
-        signed = self._signed()
-        if signed is not None:
-            _fused.mark_active(signed, seen)
+        signs = self._signs_of_Z()
+        if signs is not None:
+            _fused.mark_active(signs, seen)
 
-    def _signed(self):
-        """Return the array of the last `forward` whose signs are those of Z; None where there is none."""
+    def _signs_of_Z(self):
+        """Return the array of the last `forward`, Z or Y, that is above 0 where Z is; None where there is none."""
         if self.activation not in ("relu", "leaky_relu"):
             return None
         return self._Z if self._keeps_Z else self._Y
@@ -428,10 +431,10 @@ class Dense:
             return None if self._Z is None else self.derivative(self._Z)
         if self._Y is None or self._backward_pass is None:
             return None
-        slopes: Floats = getattr(fastact, self._backward_pass)(np.ones_like(self._Y), self._Y, *self._slope)
+        slopes: Floats = getattr(fastact, self._backward_pass)(np.ones_like(self._Y), self._Y, *self._slope_arguments)
         return slopes
 
-    def _check_operand(self, argument, array, columns):
+    def _check_operand(self, argument: str, array: Floats, columns: int) -> None:
         if not isinstance(array, np.ndarray):
             raise TypeError(f"{argument} must be an ndarray of dtype {self.dtype}, got {type(array).__name__}")
         if array.dtype != self.dtype:
@@ -447,7 +450,7 @@ class Dense:
         settings = [str(self.in_features), str(self.out_features)]
         if self.activation is not None:
             settings.append(f"activation={self.activation!r}")
-        if self._slope:
+        if self.activation == "leaky_relu":
             settings.append(f"negative_slope={self.negative_slope!r}")
         if self.init != DEFAULT_INITIALIZER[self.activation]:
             settings.append(f"init={getattr(self.init, '__name__', self.init)!r}")

@@ -10,6 +10,7 @@ Every loss is a mean over the rows of a batch. With weights w, one a row, it is 
 so that only the proportions of the weights count.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -30,14 +31,15 @@ class Loss:
     name : str
         The name that ``loss=`` takes.
     metric : str or None
-        Name of a count of hits beside the loss ("accuracy"), where there is one.
+        What the share of `hits` is called ("accuracy"), where the loss counts them.
     """
 
     name: str | None = None
     metric: str | None = None
 
     def prepare(self, argument: str, y: ArrayLike, rows: int, columns: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Check targets for outputs of shape (rows, columns) and return them as `value_and_gradient` wants them.
+        """Check targets for outputs of shape (rows, columns) and return them as `value_and_gradient` takes them, once
+        they are converted to `target_dtype`.
 
         ``argument`` is what error messages call the targets.
         """
@@ -106,13 +108,13 @@ class Loss:
         return f"<loss {self.name}>"
 
 
-def _check_rows(argument, y, rows):
+def _check_rows(argument: str, y: NDArray[Any], rows: int) -> None:
     if y.ndim == 0 or len(y) != rows:
         found = f"shape {y.shape}" if y.ndim == 0 else f"{len(y)}"
         raise ValueError(f"{argument} must have one entry for each of the {rows} rows of X, got {found}")
 
 
-def _real_targets(argument, y, rows, columns, dtype):
+def _real_targets(argument: str, y: ArrayLike, rows: int, columns: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return targets of the shape of the outputs; for a single output a vector will do."""
     y = _checks.real_array(argument, y)
     _check_rows(argument, y, rows)
@@ -124,18 +126,18 @@ def _real_targets(argument, y, rows, columns, dtype):
     return y
 
 
-def _shares(weights, Y, buffers):
+def _row_shares(weights: Floats | None, Y: Floats, buffers: Buffers) -> Floats | float:
     """Return what each row counts in the mean, wᵢ / Σw: 1 / rows, or an array of Y's type."""
     if weights is None:
         return 1.0 / len(Y)
-    share = buffers.array("share", len(Y), dtype=Y.dtype)
-    exact = buffers.array("exact share", len(Y), dtype=np.float64)
-    exact[...] = weights
-    total = float(np.add.reduce(exact))  # of float32 it might overflow
+    shares = buffers.array("row shares", len(Y), dtype=Y.dtype)
+    in_float64 = buffers.array("row shares in float64", len(Y), dtype=np.float64)
+    in_float64[...] = weights
+    total = float(np.add.reduce(in_float64))  # of float32 it might overflow
     if total > 0.0:
-        exact /= total
-    share[...] = exact
-    return share
+        in_float64 /= total
+    shares[...] = in_float64
+    return shares
 
 
 class SoftmaxCrossEntropy(Loss):
@@ -189,9 +191,9 @@ class SoftmaxCrossEntropy(Loss):
         return y
 
     @staticmethod
-    def _labels_of_one_hot(argument, y):
+    def _labels_of_one_hot(argument: str, y: NDArray[Any]) -> NDArray[np.intp]:
         labels = y.argmax(axis=1)
-        one_hot = (np.count_nonzero(y, axis=1) == 1) & (np.take_along_axis(y, labels[:, np.newaxis], 1)[:, 0] == 1)
+        one_hot = (np.count_nonzero(y, axis=1) == 1) & (y[np.arange(len(y)), labels] == 1)
         if not one_hot.all():
             row = int(np.argmin(one_hot))
             raise ValueError(f"{argument} must be one-hot (a single 1 in each row), but {argument}[{row}] is {y[row]}")
@@ -203,7 +205,7 @@ class SoftmaxCrossEntropy(Loss):
     def value_and_gradient(
         self, Y: Floats, targets: NDArray[Any], dY: Floats, buffers: Buffers, weights: Floats | None = None
     ) -> float:
-        return _fused.softmax_cross_entropy(Y, targets, dY, _shares(weights, Y, buffers))
+        return _fused.softmax_cross_entropy(Y, targets, dY, _row_shares(weights, Y, buffers))
 
     def hits(self, Y: Floats, targets: NDArray[Any]) -> float:
         return _fused.hits(Y, targets)
@@ -239,7 +241,7 @@ class MeanSquaredError(Loss):
     def value_and_gradient(
         self, Y: Floats, targets: NDArray[Any], dY: Floats, buffers: Buffers, weights: Floats | None = None
     ) -> float:
-        return _fused.mean_squared_error(Y, targets, dY, _shares(weights, Y, buffers))
+        return _fused.mean_squared_error(Y, targets, dY, _row_shares(weights, Y, buffers))
 
 
 class BinaryCrossEntropy(Loss):
@@ -273,18 +275,18 @@ class BinaryCrossEntropy(Loss):
     metric = "accuracy"
 
     def prepare(self, argument: str, y: ArrayLike, rows: int, columns: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-        y = _real_targets(argument, y, rows, columns, dtype)
-        if y.size and (y.min() < 0 or y.max() > 1):
-            row, column = np.argwhere((y < 0) | (y > 1))[0]
+        targets = _real_targets(argument, y, rows, columns, dtype)
+        if targets.size and (targets.min() < 0 or targets.max() > 1):
+            row, column = np.argwhere((targets < 0) | (targets > 1))[0]
             raise ValueError(
-                f"{argument} must lie in [0, 1], but the target of row {row}, output {column} is {y[row, column]}"
+                f"{argument} must lie in [0, 1], but the target of row {row}, output {column} is {targets[row, column]}"
             )
-        return y
+        return targets
 
     def value_and_gradient(
         self, Y: Floats, targets: NDArray[Any], dY: Floats, buffers: Buffers, weights: Floats | None = None
     ) -> float:
-        return _fused.binary_cross_entropy(Y, targets, dY, _shares(weights, Y, buffers))
+        return _fused.binary_cross_entropy(Y, targets, dY, _row_shares(weights, Y, buffers))
 
     def hits(self, Y: Floats, targets: NDArray[Any]) -> float:
         return _fused.binary_hits(Y, targets) / Y.shape[1]
@@ -300,3 +302,39 @@ LOSSES = {loss.name: loss for loss in (softmax_cross_entropy, binary_cross_entro
 def get(loss: LossName | Loss) -> Loss:
     """Return a loss by name; a `Loss` is returned as it is."""
     return loss if isinstance(loss, Loss) else _checks.choose("loss", loss, LOSSES)
+
+
+def total_weight(rows: int, weights: Floats | None) -> float:
+    """Return what a batch counts in the mean: its rows, or the sum of their weights."""
+    return float(rows) if weights is None else float(np.add.reduce(weights, dtype=np.float64))
+
+
+class Means:
+    """Means of the loss and the metric over batches.
+
+    A batch's loss counts by its rows, or by the sum of their weights; its hits count by its rows. ``sums`` has the sums
+    of loss · weight, weight, hits and rows.
+    """
+
+    def __init__(self, metric: str | None) -> None:
+        self._metric = metric
+        self.sums = [0.0, 0.0, 0.0, 0.0]
+
+    def add(self, loss: float, hits: float, rows: int, weights: Floats | None) -> None:
+        """Add a batch."""
+        weight, sums = total_weight(rows, weights), self.sums
+        sums[0] += loss * weight
+        sums[1] += weight
+        sums[2] += hits
+        sums[3] += rows
+
+    def add_sums(self, sums: Sequence[float]) -> None:
+        """Add batches of another process, by its ``sums``."""
+        self.sums = [a + b for a, b in zip(self.sums, sums, strict=True)]
+
+    def result(self) -> dict[str, float]:
+        """Return the means by name: "loss", and the metric if there is one."""
+        loss, weight, hits, rows = self.sums
+        if weight == 0.0:
+            raise ValueError("class_weight and sample_weight must not make the weights of all rows 0")
+        return {"loss": loss / weight} | ({self._metric: hits / rows} if self._metric else {})

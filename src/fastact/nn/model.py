@@ -14,20 +14,17 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastact.nn import _checks, _fused, losses, onnx, optimizers, storage
 from fastact.nn._buffers import Buffers
-from fastact.nn._interrupts import Whole
-from fastact.nn._team import Alone
+from fastact.nn._interrupts import deferred_interrupt
+from fastact.nn._strategy import STATUS_SIZE, Strategy
 from fastact.nn._types import Floats, Integer
-from fastact.nn.batches import Means, RowReader, converted
-from fastact.nn.callbacks import BatchCalls, Callback, prepared, reserved
-from fastact.nn.data import NAMES, Data, DataBatches, DataReader
+from fastact.nn.batches import RowReader
+from fastact.nn.callbacks import BatchCallbacks, Callback, lock_checkpoints, prepare_callbacks
+from fastact.nn.data import ClassWeight, Data, DataBatches, DataReader
 from fastact.nn.history import History
 from fastact.nn.layers import Dense, Parameter
-from fastact.nn.losses import Loss, LossName
+from fastact.nn.losses import Loss, LossName, Means
 from fastact.nn.optimizers import Optimizer, OptimizerName
 from fastact.nn.progress import Progress
-from fastact.nn.weights import ClassWeight
-
-NOTES = 3  # numbers behind the gradients, in which processes that add those up tell each other more
 
 
 class Sequential:
@@ -82,20 +79,13 @@ class Sequential:
         self.history: History | None = None
         self.stop_training = False
         self._buffers = Buffers()
-        self._named: tuple[list[Dense], list[Parameter]] = [], []  # layers, and their parameters
-        self._gradients = np.zeros(0, self.dtype)  # of all of them, and the notes that processes send with them
-        if isinstance(seed, np.random.SeedSequence):
-            seed = copy.deepcopy(seed)  # which `spawn` changes
-        else:
-            try:
-                seed = np.random.SeedSequence("" if isinstance(seed, (bool, np.bool_)) else seed)
-            except (TypeError, ValueError):
-                wanted = "an integer of at least 0, a SeedSequence or None"
-                raise ValueError(f"seed must be {wanted}, got {seed!r}") from None
+        self._named_layers: list[Dense] = []  # those of which `parameters` has returned the parameters
+        self._named_parameters: list[Parameter] = []
+        self._gradients = np.zeros(0, self.dtype)  # of all parameters, and STATUS_SIZE elements more
+        of_batches, *children = self._seed_sequence(seed).spawn(1 + len(self.layers))
+        self._rng = np.random.default_rng(of_batches)
         if not any(layer.initialized for layer in self.layers):  # no other model has them
             self._contiguous_gradients()
-        batches, *children = seed.spawn(1 + len(self.layers))
-        self._rng = np.random.default_rng(batches)
         for layer, child in zip(self.layers, children, strict=True):
             if not layer.initialized:
                 layer.initialize(np.random.default_rng(child))
@@ -117,6 +107,17 @@ class Sequential:
             if before.dtype != after.dtype:
                 raise ValueError(f"layers must have one dtype; layers[{index}] is {before!r}, next is {after!r}")
 
+    @staticmethod
+    def _seed_sequence(seed: Integer | np.random.SeedSequence | None) -> np.random.SeedSequence:
+        if isinstance(seed, np.random.SeedSequence):
+            return copy.deepcopy(seed)  # `spawn` changes it
+        try:
+            if isinstance(seed, (bool, np.bool_)):
+                raise TypeError
+            return np.random.SeedSequence(seed)
+        except (TypeError, ValueError):
+            raise ValueError(f"seed must be an integer of at least 0, a SeedSequence or None, got {seed!r}") from None
+
     @property
     def in_features(self) -> int:
         """Columns of X."""
@@ -129,27 +130,27 @@ class Sequential:
 
     def parameters(self) -> list[Parameter]:
         """Return all parameters, each with its gradient, from the first layer to the last."""
-        if self._named[0] != self.layers or self._gradients_moved():
-            parameters = [
+        if self._named_layers != self.layers or self._gradients_moved():
+            self._named_parameters = [
                 parameter._replace(name=f"layers[{index}].{parameter.name}")
                 for index, layer in enumerate(self.layers)
                 for parameter in layer.parameters()
             ]
-            self._named = list(self.layers), parameters
-        return list(self._named[1])
+            self._named_layers = list(self.layers)
+        return list(self._named_parameters)
 
     def _gradients_moved(self):
         """Return whether a layer's gradients lie elsewhere than when its parameters were named: it may be in another
         model as well."""
-        weights = self._named[1][::2]
+        weights = self._named_parameters[::2]
         return any(layer.dW is not W.gradient for layer, W in zip(self.layers, weights, strict=True))
 
     def _contiguous_gradients(self):
-        """Return the memory of the gradients of all parameters, one after the other, with room for notes at its end."""
+        """Return the memory of the gradients of all parameters, one after the other, and STATUS_SIZE elements more."""
         memory = self._gradients
         if not all(layer.dW is not None and layer.dW.base is memory for layer in self.layers):
             sizes = [(layer.in_features + 1) * layer.out_features for layer in self.layers]
-            memory = self._gradients = np.zeros(sum(sizes) + NOTES, self.dtype)
+            memory = self._gradients = np.zeros(sum(sizes) + STATUS_SIZE, self.dtype)
             for layer, end, size in zip(self.layers, itertools.accumulate(sizes), sizes, strict=True):
                 layer.place_gradients(memory[end - size : end])
         return memory
@@ -174,7 +175,7 @@ class Sequential:
             X has a wrong type or shape. (NaN goes through; `fit`, `predict` and `evaluate` refuse it.)
         """
         X = _checks.real_matrix("X", X, self.in_features)
-        return self._forward(converted("X", X, self.dtype, self._buffers))
+        return self._forward(self._buffers.converted("X", X, self.dtype))
 
     @np.errstate(all="ignore")
     def backward(self, dY: ArrayLike) -> Floats:
@@ -199,7 +200,7 @@ class Sequential:
             dY has a wrong type or shape.
         """
         dY = _checks.real_matrix("dY", dY, self.out_features)
-        dY = converted("dY", dY, self.dtype, self._buffers)
+        dY = self._buffers.converted("dY", dY, self.dtype)
         for layer in reversed(self.layers):
             dY = layer.backward(dY)
         return dY
@@ -210,15 +211,18 @@ class Sequential:
         return X
 
     def _gradient_buffer(self, rows, columns):
-        """Return the memory of the gradient that backpropagation is at, as an array of this shape."""
+        """Return the one buffer that holds ∂L/∂Y of each layer in turn, as an array of this shape."""
         return self._buffers.array("gradient", rows, columns, dtype=self.dtype)
 
-    def _backward(self, dY, watches=()):
-        """Write the gradients of all parameters, and over the layers' outputs; dY lies in the gradient buffer."""
+    def _backward(self, dY, hooks=()):
+        """Write the gradients of all parameters; overwrites the layers' outputs and dY, which is the gradient buffer.
+
+        Each hook is called with each layer and ∂L/∂Y of its output.
+        """
         first = self.layers[0]
         for layer in reversed(self.layers):
-            for watch in watches:
-                watch(layer, dY)
+            for hook in hooks:
+                hook(layer, dY)
             dX = None if layer is first else self._gradient_buffer(len(dY), layer.in_features)
             dY = layer.backward(dY, overwrite=True, input_gradient=layer is not first, dX=dX)
 
@@ -262,7 +266,7 @@ class Sequential:
             raise TypeError(f"optimizer must be an Optimizer, such as nn.SGD(0.01), got {optimizer!r}")
         optimizer = optimizers.get(optimizer)
         loss = losses.get(loss)
-        X, targets, weights = DataReader(self, loss).batch("step", NAMES, X, y, sample_weight)
+        X, targets, weights = DataReader(self, loss).batch(X, y, sample_weight)
         self.loss, self.optimizer = loss, optimizer
         self._scale_fresh_layers(X)
         value, _ = self._train_step(X, targets, loss, optimizer, self.parameters(), weights)
@@ -319,7 +323,7 @@ class Sequential:
         class_weight : dict of int to float or "balanced", optional
             A weight for the rows of each label, 1 for those not named; multiplied with sample_weight. "balanced" is
             rows / (classes · rows of the class). For "softmax_cross_entropy", and "binary_cross_entropy" with one
-            output.
+            output. It plays no part in validation.
         steps_per_epoch : int, optional
             Batches of an iterable that make an epoch, where that is not all of them. A list, or whatever else can be
             iterated over anew, begins anew in each epoch; an iterator goes on.
@@ -376,96 +380,103 @@ class Sequential:
         True
         """
         if comm is None:
-            team = Alone()
+            strategy = Strategy()
         else:
             from fastact.distributed import mpi
 
-            team = mpi.team(comm)
-        with team.whole_job():
-            with team.agree():
+            strategy = mpi.strategy(comm)
+        with strategy.abort_on_error():
+            with strategy.shared_errors():
                 loss = losses.get(loss)
                 optimizer = optimizers.get(optimizer)
                 epochs = _checks.integer("epochs", epochs)
-                rows_of_all = _checks.integer("batch_size", batch_size)
-                batch_size = team.rows(rows_of_all)
+                batch_size = _checks.integer("batch_size", batch_size)
+                local_batch_size = strategy.local_batch_size(batch_size)
                 if comm is not None and isinstance(class_weight, str):
                     raise ValueError(
                         f"class_weight must be a dict with comm, got {class_weight!r}: no rank knows the labels of all"
                     )
                 shuffle = _checks.boolean("shuffle", shuffle)
-                stored = None if resume_from is None or team.rank else storage.read(resume_from, "resume_from")
+                stored = None if resume_from is None or strategy.rank else storage.read(resume_from, "resume_from")
             validated, resumes = validation_data is not None, resume_from is not None
-            team.check_same(
+            strategy.check_same(
                 lambda: {
-                    "layers": repr(self.layers), "loss": loss.name, "optimizer": repr(optimizer), "epochs": epochs,
-                    "batch_size": rows_of_all, "class_weight": repr(class_weight),
-                    "shuffle": shuffle, "validation_data": "some" if validated else None,
+                    "layers": repr(self.layers),
+                    "loss": loss.name,
+                    "optimizer": repr(optimizer),
+                    "epochs": epochs,
+                    "batch_size": batch_size,
+                    "class_weight": repr(class_weight),
+                    "shuffle": shuffle,
+                    "validation_data": "some" if validated else None,
                     "resume_from": "a file" if resumes else None,
                 }
-            )  # fmt: skip
+            )
             if resumes:
-                stored = team.of_first(stored)
-            left = epochs if stored is None else epochs - stored.epochs
-            with team.agree():
+                stored = strategy.broadcast(stored)
+            epochs_left = epochs if stored is None else epochs - stored.epochs
+            with strategy.shared_errors():
                 reader = DataReader(self, loss, class_weight)
-                rng = team.order(self._rng) if shuffle else None
-                batches = reader.batches(X, y, sample_weight, batch_size, rng, steps_per_epoch, left)
-                validation = reader.validation(validation_data, batch_size, left)
-                callbacks = prepared(callbacks, loss, validated, epochs, writes=team.rank == 0)
+                rng = strategy.shuffler(self._rng) if shuffle else None
+                batches = reader.batches(X, y, sample_weight, local_batch_size, rng, steps_per_epoch, epochs_left)
+                validation = reader.validation(validation_data, local_batch_size, epochs_left)
+                callbacks = prepare_callbacks(callbacks, loss, validated, epochs, writes=strategy.rank == 0)
                 if stored is not None:
                     stored.check(self, loss, optimizer, epochs, validated)
-            team.check_same(lambda: {"callbacks": [type(callback).__name__ for callback in callbacks]})
-            with team.agree():
-                files = reserved(callbacks)
-            with files:
-                self._begin(team, loss, optimizer, callbacks, stored)
+            strategy.check_same(lambda: {"callbacks": [type(callback).__name__ for callback in callbacks]})
+            with strategy.shared_errors():
+                locks = lock_checkpoints(callbacks)
+            with locks:
+                self._begin(strategy, loss, optimizer, callbacks, stored)
                 del stored  # the second model in memory
-                return self._train(team, batches, validation, loss, epochs, callbacks, progress)
+                return self._train(strategy, batches, validation, loss, epochs, callbacks, progress)
 
-    def _begin(self, team, loss, optimizer, callbacks, stored):
-        """Make the model and the callbacks what they are before the first step of a `fit`, or of its rest."""
+    def _begin(self, strategy, loss, optimizer, callbacks, stored):
+        """Prepare the model and the callbacks for the first step of a `fit`, or of one that is resumed."""
         self.loss, self.optimizer, self.history, self.stop_training = loss, optimizer, History(), False
-        with team.agree():
+        with strategy.shared_errors():
             for callback in callbacks:
                 callback.on_fit_begin(self)
             if stored is not None:
                 stored.restore(self, callbacks)
 
-    def _train(self, team, batches, validation, loss, epochs, callbacks, progress):
-        """Take the steps of `fit`, which has begun."""
-        team.start(self)
-        parameters, history, batch_calls = self.parameters(), self.history, BatchCalls(callbacks)
-        updates = (epochs - history.epochs) * len(batches)
-        shown = bool(progress) and team.rank == 0
-        with np.errstate(all="ignore"), Progress(updates, "fit", shown) as bar, Whole() as whole_calls:
+    def _train(self, strategy, batches, validation, loss, epochs, callbacks, progress):
+        """Take the steps of a `fit` that `_begin` has prepared."""
+        strategy.start(self)
+        parameters, history, batch_callbacks = self.parameters(), self.history, BatchCallbacks(callbacks)
+        steps = (epochs - history.epochs) * len(batches)
+        shown = bool(progress) and strategy.rank == 0
+        with np.errstate(all="ignore"), Progress(steps, "fit", shown) as bar:
             for epoch in range(history.epochs + 1, epochs + 1):
                 if self.stop_training:
                     break
                 means = Means(loss.metric)
-                for number, batch in enumerate(team.steps(batches), start=1):
+                for number, batch in enumerate(strategy.steps(batches), start=1):
                     if number == 1:
-                        team.scale_fresh_layers(self, batch)
-                    watches = batch_calls.begin(self, epoch, number)
-                    team.train_step(self, batch, parameters, watches, means, (epoch, number))
-                    batch_calls.end(self, epoch, number)
+                        strategy.scale_fresh_layers(self, batch)
+                    hooks = batch_callbacks.begin(self, epoch, number)
+                    strategy.train_step(self, batch, parameters, hooks, means, (epoch, number))
+                    batch_callbacks.end(self, epoch, number)
                     bar.update()
-                means = team.total(means)
-                validation_means = None if validation is None else team.evaluate(self, validation)
-                with team.agree():
+                means = strategy.total(means)
+                validation_means = None if validation is None else strategy.evaluate(self, validation)
+                with strategy.shared_errors():
                     measured = self._measured(means, validation_means, epoch)
-                whole_calls.run(history.record, measured)
+                with deferred_interrupt():
+                    history.record(measured)
                 bar.note(f"epoch {epoch}/{epochs}: " + ", ".join(f"{name} {history[name][-1]:.4g}" for name in history))
-                with team.agree():
+                with strategy.shared_errors():
                     for callback in callbacks:
                         callback.on_epoch_end(self, epoch, history)
-                self.stop_training = team.any(self.stop_training)
+                self.stop_training = strategy.any(self.stop_training)
             for callback in callbacks:
-                whole_calls.run(callback.on_fit_end, self)
+                with deferred_interrupt():
+                    callback.on_fit_end(self)
         return history
 
     def _measured(self, means, validation_means, epoch):
         """Return the numbers of an epoch, all of which must be finite, as the weights must be."""
-        if name := self._not_finite():
+        if name := self._non_finite_parameter():
             raise FloatingPointError(
                 f"{name} is not finite after the last batch of epoch {epoch}. A lower learning rate may help."
             )
@@ -484,17 +495,17 @@ class Sequential:
 
     def _scale_layers(self, layers, X):
         for layer in self.layers:
-            if any(layer is chosen for chosen in layers):
+            if layer in layers:
                 layer.scale_to_unit_gain(X)
             X = layer.forward(X)
 
-    def _train_step(self, X, targets, loss, optimizer, parameters, weights=None, watches=()):
+    def _train_step(self, X, targets, loss, optimizer, parameters, weights=None, hooks=()):
         """Forward pass, loss, backward pass, step; return the loss and the number of hits before the step."""
-        value, right, dY = self._loss_and_gradient(X, targets, loss, weights)
+        value, hits, dY = self._loss_and_gradient(X, targets, loss, weights)
         if math.isfinite(value):
-            self._backward(dY, watches)
+            self._backward(dY, hooks)
             optimizer.step(parameters)
-        return value, right
+        return value, hits
 
     def _loss_and_gradient(self, X, targets, loss, weights):
         """Return the loss of a batch, the number of hits, and ∂L/∂Y in the gradient buffer."""
@@ -521,7 +532,7 @@ class Sequential:
             X has a wrong type or shape or holds NaN; ``batch_size`` is below 1.
         """
         batch_size = _checks.integer("batch_size", batch_size)
-        X = self._checked_input("X", X)
+        X = self._checked_input("X", X, allow_empty=True)
         reader = RowReader(X, self.dtype)
         Y = np.empty((len(X), self.out_features), self.dtype)
         for start in range(0, len(X), batch_size):
@@ -580,22 +591,16 @@ class Sequential:
     def _means(self, batches, loss):
         means = Means(loss.metric)
         for X, targets, weights in batches:
-            value, right, _ = self._loss_and_gradient(X, targets, loss, weights)
-            means.add(value, right, len(X), weights)
+            value, hits, _ = self._loss_and_gradient(X, targets, loss, weights)
+            means.add(value, hits, len(X), weights)
         return means
 
-    def _checked_input(self, argument: str, X: ArrayLike) -> NDArray[Any]:
+    def _checked_input(self, argument: str, X: ArrayLike, allow_empty: bool = False) -> NDArray[Any]:
         X = _checks.real_matrix(argument, X, self.in_features)
         _checks.finite(argument, X, self.dtype)
+        if len(X) == 0 and not allow_empty:
+            raise ValueError(f"{argument} must have at least one row, got shape {X.shape}")
         return X
-
-    def _checked_data(
-        self, X_argument: str, X: ArrayLike, y_argument: str, y: ArrayLike, loss: Loss
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        X = self._checked_input(X_argument, X)
-        if len(X) == 0:
-            raise ValueError(f"{X_argument} must have at least one row, got shape {X.shape}")
-        return X, loss.prepare(y_argument, y, len(X), self.out_features, self.dtype)
 
     def _diverged(self, what):
         """Return the error for a loss that is not finite, after the forward pass that it came from."""
@@ -607,7 +612,7 @@ class Sequential:
             where = f"the outputs of all layers, up to layers[{len(self.layers) - 1}], are finite"
         return FloatingPointError(f"{what}: {where}. A lower learning rate may help.")
 
-    def _not_finite(self):
+    def _non_finite_parameter(self):
         """Return the name of the first parameter that is not finite, None where all are."""
         return next((name for name, value, _ in self.parameters() if not _fused.all_finite(value)), None)
 
@@ -640,12 +645,11 @@ class Sequential:
             count = sum(parameter.value.size for parameter in layer.parameters())
             rows.append((str(index), repr(layer), f"(rows, {layer.out_features})", *self._sizes(count)))
         rows.append(("", f"total, {self.dtype}", "", *self._sizes(self.parameter_count)))
-        width = [max(len(row[column]) for row in rows) for column in range(5)]
-        lines = (
+        width = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
             f"{index:>{width[0]}}  {layer:<{width[1]}}  {output:<{width[2]}}  {count:>{width[3]}}  {size:>{width[4]}}"
             for index, layer, output, count, size in rows
         )
-        return "\n".join(line.rstrip() for line in lines)
 
     def _sizes(self, count):
         return f"{count:,}", f"{count * self.dtype.itemsize:,}"
@@ -686,7 +690,7 @@ class Sequential:
         >>> nn.load(path).optimizer.steps
         5
         """
-        if name := self._not_finite():
+        if name := self._non_finite_parameter():
             raise ValueError(f"{name} must be finite to be saved, and it is not")
         storage.save(self, path)
 
@@ -726,7 +730,8 @@ class Sequential:
 
     def __getstate__(self):
         """Leave the arrays of a training step out of copies and pickles: a copy has buffers of its own."""
-        return {**vars(self), "_buffers": Buffers(), "_named": ([], []), "_gradients": np.zeros(0, self.dtype)}
+        own = {"_buffers": Buffers(), "_named_layers": [], "_named_parameters": []}
+        return {**vars(self), **own, "_gradients": np.zeros(0, self.dtype)}
 
     def __repr__(self):
         layers = ",\n".join(f"    {layer!r}" for layer in self.layers)

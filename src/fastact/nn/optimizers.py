@@ -1,7 +1,7 @@
 """Optimisers: how a step of training changes the parameters, given their gradients.
 
 An optimiser is a row of `OPTIMIZERS`: the names of the arrays it keeps for each parameter (`slots`), and `_update`,
-its formula, which a compiled function works out in one pass over each parameter, its gradient and those arrays.
+its formula, which a compiled function computes in one pass over each parameter, its gradient and those arrays.
 
 The formulas are PyTorch's. Where Keras differs, the optimiser's notes say so.
 """
@@ -76,7 +76,7 @@ class Optimizer(_config.Configured):
 
     @learning_rate.setter
     def learning_rate(self, learning_rate: LearningRate) -> None:
-        self._learning_rate: float | Callable[[int], float] = schedules.checked_rate(learning_rate)
+        self._learning_rate = schedules.checked_rate(learning_rate)
 
     @property
     def rate(self) -> float:
@@ -101,7 +101,7 @@ class Optimizer(_config.Configured):
         """
         if not (len(parameters) == len(self._parameters) and all(map(operator.is_, parameters, self._parameters))):
             if self._knows(parameters):
-                self._hold(parameters)
+                self._bind(parameters)
             else:
                 self._start(parameters)
         self._update(self._arrays, self._clipping(parameters), self.rate)
@@ -113,25 +113,27 @@ class Optimizer(_config.Configured):
             raise ValueError(f"state must hold {wanted}, got {found}")
         self._start(parameters)
         for slot, arrays in state.items():
-            for mine, saved in zip(self.state[slot], arrays, strict=True):
-                mine[...] = saved
+            for own, saved in zip(self.state[slot], arrays, strict=True):
+                own[...] = saved
         self.steps = steps
 
     def _knows(self, parameters):
-        """Return whether the state is of these parameters; their gradients may have moved."""
+        """Return whether the state is of these parameters, wherever their gradients lie."""
         return len(parameters) == len(self._parameters) and all(
             new.value is old.value for new, old in zip(parameters, self._parameters, strict=True)
         )
 
     def _start(self, parameters):
+        """Make the state at 0 for these parameters."""
         for parameter in parameters:
             self._check(parameter)
         self._parameters = []  # until all is there: memory may run out
         self.steps = 0
         self.state = {slot: [np.zeros_like(p.value) for p in parameters] for slot in self.slots}
-        self._hold(parameters)
+        self._bind(parameters)
 
-    def _hold(self, parameters):
+    def _bind(self, parameters):
+        """Take the next steps on these parameters, which the state is of."""
         for parameter in parameters:
             self._check(parameter)
         self._arrays = [
@@ -155,7 +157,7 @@ class Optimizer(_config.Configured):
             raise ValueError(f"{parameter.name}: value and gradient must be C-contiguous, and the value writeable")
 
     def _clipping(self, parameters):
-        """Return what is to be done to the gradients: the factor of `clip_norm`, and `clip_value`."""
+        """Return what an update does to the gradients first: times the factor of `clip_norm`, then `clip_value`."""
         clipping = _fused.Clipping()
         if self.clip_value is not None:
             clipping.limit = self.clip_value
@@ -175,8 +177,8 @@ class Optimizer(_config.Configured):
         return math.sqrt(squares)
 
     def _update(self, arrays, clipping, rate):
-        """Change every parameter by its tuple (w, g, *slots) of ``arrays``, and count the step: Ctrl-C finds both or
-        neither. ``clipping`` is for the gradients, ``rate`` the learning rate."""
+        """Update every parameter, a tuple (w, g, *slots) of ``arrays``, and count the step; Ctrl-C finds both done or
+        neither. ``rate`` is the learning rate."""
         raise NotImplementedError
 
 
@@ -243,11 +245,11 @@ class SGD(Optimizer):
         clip_value: Real | None = None,
     ) -> None:
         super().__init__(learning_rate, clip_norm, clip_value)
-        self.momentum: float = _checks.number("momentum", momentum, below=1.0)
+        self.momentum = _checks.number("momentum", momentum, below=1.0)
         self.nesterov = _checks.boolean("nesterov", nesterov)
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov=True needs a momentum above 0, got momentum=0")
-        self.weight_decay: float = _checks.number("weight_decay", weight_decay)
+        self.weight_decay = _checks.number("weight_decay", weight_decay)
         self.slots = ("velocity",) if self.momentum else ()
 
     def _update(self, arrays, clipping, rate):
@@ -308,7 +310,7 @@ class AdaGrad(Optimizer):
         clip_value: Real | None = None,
     ) -> None:
         super().__init__(learning_rate, clip_norm, clip_value)
-        self.epsilon: float = _checks.number("epsilon", epsilon, positive=True)
+        self.epsilon = _checks.number("epsilon", epsilon, positive=True)
 
     def _update(self, arrays, clipping, rate):
         _fused.adagrad(self, arrays, clipping, rate, self.epsilon)
@@ -371,9 +373,9 @@ class RMSProp(Optimizer):
         clip_value: Real | None = None,
     ) -> None:
         super().__init__(learning_rate, clip_norm, clip_value)
-        self.rho: float = _checks.number("rho", rho, below=1.0)
-        self.momentum: float = _checks.number("momentum", momentum, below=1.0)
-        self.epsilon: float = _checks.number("epsilon", epsilon, positive=True)
+        self.rho = _checks.number("rho", rho, below=1.0)
+        self.momentum = _checks.number("momentum", momentum, below=1.0)
+        self.epsilon = _checks.number("epsilon", epsilon, positive=True)
         self.slots = ("square", "velocity") if self.momentum else ("square",)
 
     def _update(self, arrays, clipping, rate):
@@ -436,9 +438,9 @@ class Adam(Optimizer):
         clip_value: Real | None = None,
     ) -> None:
         super().__init__(learning_rate, clip_norm, clip_value)
-        self.beta_1: float = _checks.number("beta_1", beta_1, below=1.0)
-        self.beta_2: float = _checks.number("beta_2", beta_2, below=1.0)
-        self.epsilon: float = _checks.number("epsilon", epsilon, positive=True)
+        self.beta_1 = _checks.number("beta_1", beta_1, below=1.0)
+        self.beta_2 = _checks.number("beta_2", beta_2, below=1.0)
+        self.epsilon = _checks.number("epsilon", epsilon, positive=True)
 
     def _update(self, arrays, clipping, rate, kept=1.0):
         step = self.steps + 1
@@ -503,7 +505,7 @@ class AdamW(Adam):
         clip_value: Real | None = None,
     ) -> None:
         super().__init__(learning_rate, beta_1, beta_2, epsilon, clip_norm=clip_norm, clip_value=clip_value)
-        self.weight_decay: float = _checks.number("weight_decay", weight_decay)
+        self.weight_decay = _checks.number("weight_decay", weight_decay)
 
     def _update(self, arrays, clipping, rate):
         super()._update(arrays, clipping, rate, kept=1.0 - rate * self.weight_decay)
@@ -542,5 +544,4 @@ def from_config(config: Mapping[str, Any]) -> Optimizer:
     >>> nn.optimizers.from_config({"name": "sgd", "learning_rate": 0.1, "momentum": 0.9})
     SGD(learning_rate=0.1, momentum=0.9)
     """
-    optimizer: Optimizer = _config.from_config("optimizer", config, OPTIMIZERS, schedules.from_config)
-    return optimizer
+    return _config.from_config("optimizer", config, OPTIMIZERS, schedules.from_config)

@@ -2,12 +2,13 @@
 
 import sys
 import time
+from typing import Any
 
 SECONDS_BETWEEN_LINES = 30
 
 
-def _bar_class():
-    """Return tqdm's class if a bar can be drawn: tqdm is installed, and a person looks at a terminal or notebook."""
+def _bar_class() -> Any:
+    """Return tqdm's class where a bar can be drawn, in a terminal or notebook with tqdm installed; else None."""
     if not (sys.stderr.isatty() or "ipykernel" in sys.modules):
         return None
     try:
@@ -18,7 +19,7 @@ def _bar_class():
 
 
 class Progress:
-    """A bar, or in a log a line for every tenth of the work and after every half minute; a context manager.
+    """A progress bar, or in a log a line after each tenth of the work and each half minute; a context manager.
 
     Parameters
     ----------
@@ -35,11 +36,12 @@ class Progress:
         self._done = 0
         self._tenths = 0
         self._note = ""
-        enabled = enabled and sys.stderr is not None  # a daemon's is closed
-        self._enabled = enabled
+        self._enabled = enabled and sys.stderr is not None  # a daemon's is closed
         self._start = self._last_line = time.perf_counter()
-        bar_class = _bar_class() if enabled else None
-        self._bar = bar_class and bar_class(total=total or None, desc=description, dynamic_ncols=True, leave=False)
+        self._bar = None
+        bar_class = _bar_class() if self._enabled else None
+        if bar_class is not None:
+            self._bar = bar_class(total=total or None, desc=description, dynamic_ncols=True, leave=False)
 
     def __enter__(self) -> "Progress":
         return self
@@ -59,7 +61,8 @@ class Progress:
         self._done += count
         if self._bar is not None:
             self._bar.update(count)
-        if self._bar is not None or not self._enabled:
+            return
+        if not self._enabled:
             return
         now = time.perf_counter()
         tenths = self._done * 10 // self._total if self._total else 0

@@ -33,12 +33,12 @@ class _Decay(Schedule):
     """A schedule that falls from ``learning_rate`` as fast as ``decay_steps`` says."""
 
     def __init__(self, learning_rate: Real, decay_steps: Integer) -> None:
-        self.learning_rate: float = _checks.number("learning_rate", learning_rate, positive=True)
+        self.learning_rate = _checks.number("learning_rate", learning_rate, positive=True)
         self.decay_steps = _checks.integer("decay_steps", decay_steps)
 
 
 def _power(base, exponent):
-    """Return base^exponent, infinite where Python raises an error: `rate_at` names the step that it is of."""
+    """Return base^exponent, infinity where Python raises an error: `rate_at` refuses that, and names the step."""
     try:
         return base**exponent
     except OverflowError:
@@ -75,7 +75,7 @@ class ExponentialDecay(_Decay):
 
     def __init__(self, learning_rate: Real, decay_steps: Integer, decay_rate: Real) -> None:
         super().__init__(learning_rate, decay_steps)
-        self.decay_rate: float = _checks.number("decay_rate", decay_rate, positive=True)
+        self.decay_rate = _checks.number("decay_rate", decay_rate, positive=True)
 
     def __call__(self, step: int) -> float:
         return self.learning_rate * _power(self.decay_rate, step / self.decay_steps)
@@ -106,7 +106,7 @@ class StepDecay(_Decay):
 
     def __init__(self, learning_rate: Real, decay_steps: Integer, decay_rate: Real = 0.1) -> None:
         super().__init__(learning_rate, decay_steps)
-        self.decay_rate: float = _checks.number("decay_rate", decay_rate, positive=True)
+        self.decay_rate = _checks.number("decay_rate", decay_rate, positive=True)
 
     def __call__(self, step: int) -> float:
         return self.learning_rate * _power(self.decay_rate, step // self.decay_steps)
@@ -137,7 +137,7 @@ class InverseTimeDecay(_Decay):
 
     def __init__(self, learning_rate: Real, decay_steps: Integer, decay_rate: Real = 1.0) -> None:
         super().__init__(learning_rate, decay_steps)
-        self.decay_rate: float = _checks.number("decay_rate", decay_rate)
+        self.decay_rate = _checks.number("decay_rate", decay_rate)
 
     def __call__(self, step: int) -> float:
         return self.learning_rate / (1.0 + self.decay_rate * step / self.decay_steps)
@@ -176,11 +176,11 @@ class CosineDecay(_Decay):
 
     def __init__(self, learning_rate: Real, decay_steps: Integer, final_rate: Real = 0.0) -> None:
         super().__init__(learning_rate, decay_steps)
-        self.final_rate: float = _checks.number("final_rate", final_rate)
+        self.final_rate = _checks.number("final_rate", final_rate)
 
     def __call__(self, step: int) -> float:
-        part = (1.0 + math.cos(math.pi * min(step / self.decay_steps, 1.0))) / 2.0
-        return self.final_rate + (self.learning_rate - self.final_rate) * part
+        fraction = (1.0 + math.cos(math.pi * min(step / self.decay_steps, 1.0))) / 2.0
+        return self.final_rate + (self.learning_rate - self.final_rate) * fraction
 
 
 class Warmup(Schedule):
@@ -209,12 +209,12 @@ class Warmup(Schedule):
     name = "warmup"
 
     def __init__(self, learning_rate: Real | Callable[[int], float], warmup_steps: Integer) -> None:
-        self.learning_rate: float | Callable[[int], float] = checked_rate(learning_rate)
+        self.learning_rate = checked_rate(learning_rate)
         self.warmup_steps = _checks.integer("warmup_steps", warmup_steps)
 
     def __call__(self, step: int) -> float:
-        part = min((step + 1) / self.warmup_steps, 1.0)
-        return part * rate_at(self.learning_rate, max(step - self.warmup_steps, 0))
+        fraction = min((step + 1) / self.warmup_steps, 1.0)
+        return fraction * rate_at(self.learning_rate, max(step - self.warmup_steps, 0))
 
 
 def checked_rate(learning_rate: object) -> float | Callable[[int], float]:
@@ -223,16 +223,14 @@ def checked_rate(learning_rate: object) -> float | Callable[[int], float]:
         raise TypeError(f"learning_rate must be a number or a schedule, got the class {learning_rate.__name__}")
     if callable(learning_rate):
         return learning_rate
-    rate: float = _checks.number("learning_rate", learning_rate, positive=True)
-    return rate
+    return _checks.number("learning_rate", learning_rate, positive=True)
 
 
 def rate_at(learning_rate: float | Callable[[int], float], step: int) -> float:
     """Return the rate of the step after ``step`` steps."""
     if not callable(learning_rate):
         return learning_rate
-    rate: float = _checks.number(f"learning_rate({step})", learning_rate(step))
-    return rate
+    return _checks.number(f"learning_rate({step})", learning_rate(step))
 
 
 SCHEDULES: dict[str, type[Schedule]] = {
@@ -254,5 +252,4 @@ def from_config(config: Mapping[str, Any]) -> Schedule:
     >>> nn.schedules.from_config({"name": "step_decay", "learning_rate": 0.1, "decay_steps": 100})
     StepDecay(learning_rate=0.1, decay_steps=100, decay_rate=0.1)
     """
-    schedule: Schedule = _config.from_config("schedule", config, SCHEDULES, from_config)
-    return schedule
+    return _config.from_config("schedule", config, SCHEDULES, from_config)

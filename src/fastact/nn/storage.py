@@ -38,7 +38,7 @@ KEY = "fastact.nn"
 def save(
     model: fastact.nn.Sequential, path: str | os.PathLike[str], callbacks: Iterable[fastact.nn.Callback] = ()
 ) -> None:
-    """Write a model, and the state of the callbacks of its training, into a file that is whole or not there."""
+    """Write a model, and the state of the callbacks of its training, into a file; a failure leaves what was there."""
     safetensors = _checks.extra("safetensors", "save")
     write = _checks.extra("safetensors.numpy", "save").save_file
     tensors: dict[str, NDArray[Any]] = {}
@@ -87,9 +87,9 @@ def _describe_optimizer(model, tensors):
     return {"config": config_of(optimizer), "steps": optimizer.steps if trained else 0, "slots": list(slots)}
 
 
-def config_of(optimizer: Optimizer) -> dict[str, Any]:
+def config_of(optimizer: Optimizer | None) -> dict[str, Any]:
     """Return the settings of an optimiser, which must be one that a file can name."""
-    if type(optimizer) not in optimizers.OPTIMIZERS.values():
+    if optimizer is None or type(optimizer) not in optimizers.OPTIMIZERS.values():
         raise TypeError(
             f"optimizer must be one of fastact's to be saved, got {type(optimizer).__name__}; "
             "with model.optimizer = None the rest can be"
@@ -98,7 +98,7 @@ def config_of(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def _numbers_by_name(history):
-    """Return a history as JSON can hold it."""
+    """Return a history as plain lists of floats, which JSON can hold."""
     for name, values in history.items():
         if not isinstance(name, str):
             raise TypeError(f"the names in the history must be str to be saved, got {name!r}")
@@ -177,7 +177,7 @@ def load(path: str | os.PathLike[str]) -> fastact.nn.Sequential:
     return read(path).model
 
 
-class Stored(NamedTuple):
+class SavedTraining(NamedTuple):
     """What a file holds: a model as it was, and the name and state of each callback of its training."""
 
     path: str
@@ -208,12 +208,17 @@ class Stored(NamedTuple):
                 f"is one {now}"
             )
         layers = itertools.zip_longest(self.model.layers, model.layers)
-        differences = [(f"layers[{i}]", a, b) for i, (a, b) in enumerate(layers) if _traits(a) != _traits(b)]
+        differences: list[tuple[str, object, object]] = [
+            (f"layers[{index}]", stored, given)
+            for index, (stored, given) in enumerate(layers)
+            if _compared(stored) != _compared(given)
+        ]
         if self.model.loss not in (None, loss):
             differences.append(("loss", self.model.loss, loss))
         if self.model.optimizer.config() != optimizer.config():
             differences.append(("optimizer", self.model.optimizer, optimizer))
-        for name, stored, given in differences:
+        if differences:
+            name, stored, given = differences[0]
             hint = "if a callback has changed it, give nn.load(path).optimizer; " if name == "optimizer" else ""
             raise ValueError(
                 f"resume_from must hold the same training, but {name} is {stored!r} in {self.path} and {given!r} here; "
@@ -237,14 +242,15 @@ class Stored(NamedTuple):
                 callback.restore(states[type(callback).__name__].pop(0))
 
 
-def _traits(layer):
-    """Return what two layers must agree in for one to take the other's weights."""
-    return layer and (
-        layer.in_features, layer.out_features, layer.activation, layer.dtype, np.array(layer.negative_slope).tolist()
-    )  # fmt: skip
+def _compared(layer):
+    """Return what two layers must agree in for one to take the other's weights; None where there is no layer."""
+    if layer is None:
+        return None
+    slope = np.array(layer.negative_slope).tolist()
+    return layer.in_features, layer.out_features, layer.activation, layer.dtype, slope
 
 
-def read(path: str | os.PathLike[str], argument: str = "path") -> Stored:
+def read(path: str | os.PathLike[str], argument: str = "path") -> SavedTraining:
     """Read a file whole, and check it; ``argument`` is what errors call a path that is none."""
     path = as_text(argument, path)
     metadata, tensors = _read_file(path)
@@ -330,4 +336,4 @@ def _build(path, document, tensors):
     ]
     if tensors:
         raise ValueError(f"there are arrays that belong to nothing: {', '.join(sorted(tensors))}")
-    return Stored(path, model, callbacks)
+    return SavedTraining(path, model, callbacks)

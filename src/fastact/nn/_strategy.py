@@ -1,4 +1,4 @@
-"""The processes that train one model together, as `Sequential.fit` sees them. Here: one process, which is alone."""
+"""How the work of `Sequential.fit` is spread over processes. Here: one process does all of it."""
 
 from __future__ import annotations  # np.random, which NumPy loads when it is first named, stands in them
 
@@ -9,32 +9,36 @@ from typing import Any
 
 import numpy as np
 
+# Elements behind the gradients in memory, in which the ranks of MPI send each other more in the same Allreduce.
+STATUS_SIZE = 3
 
-class Alone:
-    """What `fit` asks of the processes of a training, where there is but one. Others override what is more work."""
+
+class Strategy:
+    """What `fit` asks of the processes that train one model, answered for a single one; `mpi.Ranks` and `dask.Cluster`
+    override what is more work for several."""
 
     rank = 0
 
-    def agree(self) -> contextlib.AbstractContextManager[Any]:
+    def shared_errors(self) -> contextlib.AbstractContextManager[Any]:
         """Return a context manager: what is raised within it, in any process, is raised in all."""
         return contextlib.nullcontext()
 
-    def whole_job(self) -> contextlib.AbstractContextManager[Any]:
-        """Return a context manager for the training: an error that ends it here ends it everywhere."""
+    def abort_on_error(self) -> contextlib.AbstractContextManager[Any]:
+        """Return a context manager for the training: an error that ends it here ends it in all processes."""
         return contextlib.nullcontext()
 
     def check_same(self, arguments: Callable[[], dict[str, Any]]) -> None:
         """Refuse arguments of `fit`, by their names, in which the processes differ."""
 
-    def rows(self, batch_size: int) -> int:
-        """Return this process's part of a batch."""
+    def local_batch_size(self, batch_size: int) -> int:
+        """Return how many rows of a batch are this process's."""
         return batch_size
 
-    def order(self, rng: np.random.Generator | None) -> Any:
-        """Return what shuffles this process's rows, for a model's generator; None for none."""
+    def shuffler(self, rng: np.random.Generator) -> Any:
+        """Return what shuffles this process's rows, given the model's generator: an object with its ``shuffle``."""
         return rng
 
-    def of_first(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """Return the value that the first process has."""
         return value
 
@@ -43,8 +47,8 @@ class Alone:
         return flag
 
     def start(self, model: Any) -> None:
-        """Note what this `fit` trains with, which a callback may replace in the model; give all processes the same
-        weights, optimiser and generator."""
+        """Keep the loss and the optimiser of this `fit`, which a callback may replace in the model; give all processes
+        the same weights, optimiser and generator."""
         self.loss, self.optimizer = model.loss, model.optimizer
 
     def steps(self, batches: Any) -> Iterator[Any]:
@@ -57,15 +61,15 @@ class Alone:
         model._scale_fresh_layers(batch[0])
 
     def train_step(
-        self, model: Any, batch: Any, parameters: Any, watches: Any, means: Any, place: tuple[int, int]
+        self, model: Any, batch: Any, parameters: Any, hooks: Any, means: Any, place: tuple[int, int]
     ) -> None:
-        """Take a step and count its loss in ``means``; ``place``, epoch and batch, is for the error if it is not
-        finite."""
+        """Take a step and add its loss to ``means``. ``place``, the numbers of epoch and batch, is for the error where
+        the loss is not finite."""
         X, targets, weights = batch
-        value, right = model._train_step(X, targets, self.loss, self.optimizer, parameters, weights, watches)
+        value, hits = model._train_step(X, targets, self.loss, self.optimizer, parameters, weights, hooks)
         if not math.isfinite(value):
             raise model._diverged(f"the loss is {value} at epoch {place[0]}, batch {place[1]}")
-        means.add(value, right, len(X), weights)
+        means.add(value, hits, len(X), weights)
 
     def total(self, means: Any) -> Any:
         """Return the means over the batches of all processes."""
