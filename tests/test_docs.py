@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md")), *ROOT.glob("src/fastact/simd/README.md")]
 REPORT = ROOT / "bench" / "results" / "whole" / "report.md"
-NN = ["callbacks", "gradient_check", "history", "initializers", "layers", "losses", "model", "optimizers", "scaling",
-      "schedules", "storage"]
+NN = ["callbacks", "gradient_check", "history", "initializers", "layers", "losses", "model", "optimizers", "schedules",
+      "storage"]
 DIAGNOSTICS = ["experiments", "models", "monitor", "theory"]
 MODULES = ["", "_reference", "activations", "exact", "ufuncs", "nn", *(f"nn.{name}" for name in NN)]
 MODULES += [f"diagnostics.{name}" for name in DIAGNOSTICS]

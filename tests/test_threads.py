@@ -348,7 +348,7 @@ def seen(threads, wanted):
             return True
     return False
 
-assert kernels.share_of_processors(3) == 3 and kernels.share(8) == 8
+assert kernels.share_of_processors(3) == 3 and kernels.share_of_processors(8) == 8
 others = [threading.Thread(target=long_calls, args=(fastact.tanh,)) for _ in range(3)]
 others[0].start()
 assert seen(3, 2)  # half of four
