@@ -200,7 +200,7 @@ def _draw_chains(chains):
         ax.plot(DEPTHS, [chain.gain for chain in of_depths], label=name, **styles[name])
     _drawing.whole_numbers(ax.xaxis, DEPTHS[0], DEPTHS[-1])
     ax.set(xlabel="layers, r", ylabel="∂y/∂x, root mean square")
-    return _drawing.finish(ax)
+    return _drawing.add_grid_and_legend(ax)
 
 
 def _draw_slopes(results):
@@ -217,7 +217,7 @@ def _draw_slopes(results):
         ax.errorbar(SLOPES, mean, spread, label=label, capsize=3, **style)
     ax.set_xscale("log")
     ax.set(xlabel="slope of leaky ReLU", ylabel="accuracy", ylim=(0.0, 1.03))
-    return _drawing.finish(ax)
+    return _drawing.add_grid_and_legend(ax)
 
 
 def main() -> None:

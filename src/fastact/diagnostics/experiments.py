@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastact import nn
-from fastact.diagnostics.models import diagnose
+from fastact.diagnostics._diagnose import diagnose
 from fastact.nn import _checks
 from fastact.nn._types import Integer, Real
 from fastact.nn.losses import LossName

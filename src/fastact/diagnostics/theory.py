@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastact import nn
-from fastact.diagnostics.measures import LARGEST_SLOPE, Diagnosis
+from fastact.diagnostics.measures import LARGEST_DERIVATIVE, Diagnosis
 from fastact.nn import _checks
 from fastact.nn._types import Integer, Real
 from fastact.nn.initializers import Initializer, InitializerName
@@ -75,7 +75,7 @@ def bound(activation: Activation | None, depth: Integer, negative_slope: Real = 
     >>> [theory.bound(name, 10) for name in ("tanh", "relu", "leaky_relu")]
     [1.0, 1.0, 1.0]
     """
-    largest = LARGEST_SLOPE.get(activation or "", 1.0)
+    largest = LARGEST_DERIVATIVE.get(activation or "", 1.0)
     if activation == "leaky_relu":
         largest = max(1.0, abs(float(negative_slope)))
     return largest ** _checks.integer("depth", depth)
