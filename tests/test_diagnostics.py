@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fastact import nn
-from fastact._digits import synthetic
+from fastact._datasets import synthetic
 from fastact.diagnostics import Diagnosis, LayerMeasures, Monitor, diagnose
 from fastact.diagnostics.experiments import SlopeResult, best_slopes, dying_relu, sweep_slopes
 

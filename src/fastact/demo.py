@@ -11,7 +11,7 @@ import numpy as np
 import fastact
 from fastact import nn, runtime
 from fastact._commands import CommandError, integer, one_thread
-from fastact._digits import digits
+from fastact._datasets import digits
 from fastact.diagnostics import diagnose
 from fastact.diagnostics.theory import passed_on
 from fastact.nn.progress import Progress

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastact import nn
 from fastact._commands import CommandError, UsageError, integer, names, one_thread
-from fastact._digits import digits, synthetic
+from fastact._datasets import digits, synthetic
 from fastact.demo import ACTIVATIONS, LEARNING_RATE, MOMENTUM
 from fastact.diagnostics import diagnose, experiments, theory
 from fastact.nn.progress import Progress

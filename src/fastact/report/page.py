@@ -11,8 +11,8 @@ from string import Template
 from typing import Any, NamedTuple
 
 from fastact import _drawing, plots
+from fastact._datasets import Dataset
 from fastact.nn.progress import Progress
-from fastact.report.data import Dataset
 from fastact.report.experiment import Run, Settings, percent, score_text
 
 PNG_DPI = 160
