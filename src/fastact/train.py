@@ -118,7 +118,11 @@ def _table(model, data, split):
     for name, rows in (("training", split.training), ("validation", split.validation)):
         y = data.y[rows] if data.classes else data.y[rows, np.newaxis]
         means = model.evaluate(data.X[rows], y)
-        score = means["accuracy"] if data.classes else 1.0 - means["loss"] / (float(np.var(y)) or math.nan)
+        if data.classes:
+            score = means["accuracy"]
+        else:
+            variance = float(np.var(y))
+            score = 1.0 - means["loss"] / variance if variance > 0.0 else math.nan
         lines.append(f"{name:<10}{len(rows):>8,}  {means['loss']:>13.4g}  {score_text(data, score):>8}")
     return "\n".join(lines)
 

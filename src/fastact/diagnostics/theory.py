@@ -86,10 +86,11 @@ def passed_on(diagnosis: Diagnosis) -> float:
 
     It is 0 where a layer below that one gets no gradient, though such a layer has no factor of its own.
     """
-    *below, last = diagnosis.layers[:-1]
-    if last.activation_gradient_norm > 0.0 and any(layer.activation_gradient_norm == 0.0 for layer in below):
+    hidden = diagnosis.layers[:-1]
+    *lower, last = hidden
+    if last.activation_gradient_norm > 0.0 and any(layer.activation_gradient_norm == 0.0 for layer in lower):
         return 0.0
-    return math.prod(layer.gradient_factor for layer in diagnosis.layers[:-1])
+    return math.prod(layer.gradient_factor for layer in hidden)
 
 
 def own_bound(model: nn.Sequential) -> float:

@@ -90,7 +90,7 @@ def html(document: dict[str, Any], data: Dataset, runs: Sequence[Run], figures: 
     values = {
         "title": escape(f"What activations do: {data.name}"),
         "introduction": escape(introduction),
-        "findings": _list(document["findings"]),
+        "findings": _bullets(document["findings"]),
         "table": _summary_table(data, runs),
         "explanation": escape(explanation),
         "training": _figures(figures, "training"),
@@ -100,24 +100,24 @@ def html(document: dict[str, Any], data: Dataset, runs: Sequence[Run], figures: 
         "command": escape(document["command"]),
         "settings": "".join(
             f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>"
-            for name, value in {**_spelt(settings), **document["versions"]}.items()
+            for name, value in {**_readable(settings), **document["versions"]}.items()
         ),
     }
     template = resources.files("fastact.report").joinpath("page.html").read_text(encoding="utf-8")
     return Template(template).substitute(values)
 
 
-def _spelt(settings):
+def _readable(settings):
     """Return the settings by names to read."""
     shown = {name: value for name, value in settings.items() if value is not None}
     return {name.replace("_", " "): value for name, value in {"init": "by activation", **shown}.items()}
 
 
-def _list(lines):
-    return "<ul>" + "".join(f"<li>{_unbroken(escape(line))}</li>" for line in lines) + "</ul>"
+def _bullets(lines):
+    return "<ul>" + "".join(f"<li>{_without_breaks(escape(line))}</li>" for line in lines) + "</ul>"
 
 
-def _unbroken(text):
+def _without_breaks(text):
     """Keep lines from ending within a number: before its per cent sign, or behind the minus of its exponent."""
     return re.sub(r"(?<=\de)-(?=\d)", "\u2011", re.sub(r"(?<=\d) %", "\u00a0%", text))
 
@@ -146,7 +146,7 @@ def _network(run, figures):
         diagnosis = getattr(run, when)
         if diagnosis is not None:
             parts.append(f"<p>{when.capitalize()} training:</p>")
-            parts.append(_list(finding.text for finding in diagnosis.findings))
+            parts.append(_bullets(finding.text for finding in diagnosis.findings))
             parts.append(f"<details><summary>All numbers {when} training</summary>")
             parts.append(f"<pre>{escape(diagnosis.table())}</pre></details>")
     parts.append(f'<div class="figures">{_figures(figures, run.activation)}</div>')
