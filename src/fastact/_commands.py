@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 import numpy as np
 
 import fastact
+from fastact.nn.initializers import INITIALIZERS
 
 
 class CommandError(Exception):
@@ -97,14 +98,12 @@ def csv_line(names: Iterable[str]) -> str:
 
 def add_training_arguments(parser: argparse.ArgumentParser, epochs: int) -> None:
     """Add the options that any training has; ``epochs`` is the default."""
-    from fastact.nn.initializers import INITIALIZERS
-
     add = parser.add_argument
     add("--epochs", type=integer(1), default=epochs, metavar="N", help=f"passes over the data ({epochs})")
     add("--batch-size", type=integer(1), default=64, metavar="N", help="rows in a step (64)")
     add("--negative-slope", type=slope, default=0.01, metavar="S", help="slope of leaky_relu (0.01)")
     add("--init", choices=list(INITIALIZERS), metavar="NAME",
-        help="initialiser; by default the one that suits the activation")  # fmt: skip
+        help="initialiser; by default the one that suits the activation")
     add("--seed", type=integer(0), default=0, metavar="N", help="seed of weights, batches and validation rows (0)")
 
 

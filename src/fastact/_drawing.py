@@ -100,7 +100,7 @@ def add_grid_and_legend(ax: Axes, legend: bool = True, more_handles: Sequence[An
         ax.legend(
             handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False, borderaxespad=0.2, fontsize=9,
             ncols=columns, columnspacing=1.0, handlelength=1.7, handletextpad=0.5, labelcolor=text_color(ax),
-        )  # fmt: skip
+        )
     return ax
 
 

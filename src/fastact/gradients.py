@@ -134,7 +134,7 @@ def _accuracy_after(epochs, model, data):
     X, X_test, y, y_test = data
     try:
         model.fit(X, y, loss="softmax_cross_entropy", optimizer=nn.SGD(LEARNING_RATE, MOMENTUM), epochs=epochs,
-                  batch_size=BATCH_SIZE)  # fmt: skip
+                  batch_size=BATCH_SIZE)
     except FloatingPointError:
         return math.nan
     return model.evaluate(X_test, y_test)["accuracy"]

@@ -139,7 +139,7 @@ def gradient_norms(
     diagnoses : Diagnosis, or dict of str to Diagnosis
         What `fastact.diagnostics.diagnose` returned; of a dict each value gets a line.
     quantity : {"activation", "weight"}, optional
-        Whether ‖∂L/∂Y‖ of the layers' outputs or ‖∂L/∂W‖ of their weights.
+        ‖∂L/∂Y‖ of the layers' outputs or ‖∂L/∂W‖ of their weights.
     ax : matplotlib Axes, optional
         What to draw on; by default a new figure.
 
@@ -153,7 +153,7 @@ def gradient_norms(
     ImportError
         Matplotlib is not installed: ``pip install "fastact[plot]"``.
     TypeError, ValueError
-        Something else than diagnoses, or none; an unknown quantity.
+        Anything other than diagnoses, or none; an unknown quantity.
     """
     names = {
         "activation": ("activation_gradient_norm", "gradient of the output, ‖∂L/∂Y‖"),
@@ -169,11 +169,11 @@ def gradient_norms(
         norms = np.array([getattr(layer, attribute) for layer in diagnosis.layers], dtype=float)
         layers = np.array([layer.index for layer in diagnosis.layers])
         ax.plot(layers, np.where(norms > 0.0, norms, np.nan), label=name,
-                markevery=_drawing.marker_interval(last + 1), **style[name])  # fmt: skip
+                markevery=_drawing.marker_interval(last + 1), **style[name])
         zeros = layers[norms == 0.0]
         if len(zeros):
             ax.plot(zeros, np.zeros(len(zeros)), color=style[name]["color"], marker="x", linestyle="", clip_on=False,
-                    transform=ax.get_xaxis_transform(), label="_exactly 0")  # fmt: skip
+                    transform=ax.get_xaxis_transform(), label="_exactly 0")
     least, most = ax.get_ylim()
     if most < LEAST_SPAN * least:  # else the axis would magnify gradients that are level
         middle = math.sqrt(least * most)
@@ -204,7 +204,7 @@ def derivative_map(monitor: Monitor, *, ax: Axes | None = None) -> Axes:
     ImportError
         Matplotlib is not installed: ``pip install "fastact[plot]"``.
     TypeError, ValueError
-        Something else than a monitor, or one that has seen no epoch, or no layer with an activation.
+        Anything other than a monitor, or one that has seen no epoch, or no layer with an activation.
     """
     layers = _activated_layers(monitor)
     means = monitor.array("derivative_mean")[:, layers[0] : layers[-1] + 1]
@@ -218,7 +218,7 @@ def derivative_map(monitor: Monitor, *, ax: Axes | None = None) -> Axes:
     image = ax.imshow(
         means.T, cmap="cividis", vmin=0.0, vmax=max(largest, float(np.nanmax(means))), origin="lower", aspect="auto",
         interpolation="none", extent=(0.5, epochs + 0.5, layers[0] - 0.5, layers[-1] + 0.5),
-    )  # fmt: skip
+    )
     _drawing.whole_numbers(ax.xaxis, 1, epochs)
     _drawing.whole_numbers(ax.yaxis, layers[0], layers[-1])
     ax.set(xlabel="epoch", ylabel="layer (0 is at the input)")
@@ -251,7 +251,7 @@ def units(monitor: Monitor, *, ax: Axes | None = None) -> Axes:
     ImportError
         Matplotlib is not installed: ``pip install "fastact[plot]"``.
     TypeError, ValueError
-        Something else than a monitor, or one that has seen no epoch, or no layer with an activation.
+        Anything other than a monitor, or one that has seen no epoch, or no layer with an activation.
     """
     layers = _activated_layers(monitor)
     counts = np.array([monitor.history[0][layer].units for layer in layers], dtype=float)
@@ -297,7 +297,7 @@ def training_curves(
     ImportError
         Matplotlib is not installed: ``pip install "fastact[plot]"``.
     TypeError, ValueError
-        Something else than histories, or none; one without a finished epoch, or without the metric.
+        Anything other than histories, or none; one without a finished epoch, or without the metric.
 
     Examples
     --------

@@ -35,8 +35,8 @@ def diagnose(
 
         A PyTorch module is measured in evaluation mode (dropout passes all, batch normalisation uses its running
         means). A layer there is a product with a weight (linear or convolution) and the activation that follows it:
-        sigmoid, tanh, ReLU or leaky ReLU, as module, function or method. Of what is one call for torch, `nn.LSTM` say,
-        nothing is seen.
+        sigmoid, tanh, ReLU or leaky ReLU, as module, function or method. Nothing is
+        measured inside of what is a single call for torch, such as `nn.LSTM`.
     X : array_like, shape (rows, in_features)
         What the model is trained on; for PyTorch an array or tensor of any shape with rows first.
     y : array_like

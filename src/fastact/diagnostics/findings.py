@@ -73,19 +73,19 @@ class Finding:
     value: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as a dictionary for JSON: an infinity or NaN, which it has not got, is None."""
+        """Return it as a dictionary; infinity and NaN, which JSON lacks, are None."""
         return dataclasses.asdict(self) | {"value": self.value if math.isfinite(self.value) else None}
 
 
 def find(diagnosis: fastact.diagnostics.Diagnosis) -> list[Finding]:
-    """Return what the numbers say, the gravest first; a single finding "healthy" where that is nothing."""
+    """Return what the numbers say, the most serious first; a single finding "healthy" where that is nothing."""
     rules = (_not_finite, _dead, _vanishing, _exploding, _logits, _saturated, _small_update, _large_update)
     findings = [finding for rule in rules if (finding := rule(diagnosis)) is not None]
     return findings or [_healthy(diagnosis)]
 
 
 def loss_finding(activation: str | None, loss_name: str | None, outputs: int) -> Finding | None:
-    """Return what is wrong with a loss, which takes logits, behind a last activation; None where nothing is."""
+    """Return what is wrong with a loss that takes logits after a last activation; None where nothing is."""
     least, largest = OUTPUT_RANGES.get(activation or "", (-math.inf, math.inf))
     if loss_name == "softmax_cross_entropy" and least > -math.inf:
         applied, rows = "softmax", "a row"
@@ -279,7 +279,7 @@ def _exploding(diagnosis):
 
 
 def _saturated(diagnosis):
-    """Saturated layers. An output that a cross-entropy of its own follows may be as sure as it likes."""
+    """Saturated layers. The last layer may saturate where a cross-entropy, which lets it be sure, follows."""
     layers = diagnosis.layers if diagnosis.loss_name == "mse" else diagnosis.layers[:-1]
     bad = [layer for layer in layers if layer.saturated >= SATURATED]
     if not bad:

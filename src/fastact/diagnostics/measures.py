@@ -24,7 +24,7 @@ KEPT_DERIVATIVES = 2**17  # values of φ′ that are kept for a layer's quartile
 
 @dataclass(frozen=True)
 class LayerMeasures:
-    """The numbers of one layer, Y = φ(Z) with Z = X W + b. What a layer has not got is NaN.
+    """The numbers of one layer, Y = φ(Z) with Z = X W + b. Numbers that a layer does not have are NaN.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class LayerMeasures:
     update_ratio: float = math.nan
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the numbers by name, for JSON: NaN and infinities, which it has not got, are None."""
+        """Return the numbers by name; NaN and infinities, which JSON lacks, are None."""
         return {name: _for_json(value) for name, value in dataclasses.asdict(self).items()}
 
 
@@ -98,7 +98,7 @@ class Diagnosis:
     dtype : str or None
         Type of the numbers in which the gradients were computed, "float32" say.
     loss_finding : Finding or None
-        What is wrong with the loss for this network: it takes for logits what a sigmoid, softmax or tanh has bounded.
+        What is wrong with the loss: it takes outputs for logits that a sigmoid, softmax or tanh has bounded.
     findings : list of Finding
         What the numbers say in words; one of kind "healthy" where there is nothing to say.
     """
@@ -157,7 +157,7 @@ class Diagnosis:
 
 
 _HEADER = ("", "layer", "activation", "units", "|dL/dW|", "|dL/dY|", "factor", "phi' mean", "saturated", "dead",
-           "zeros", "update")  # fmt: skip
+           "zeros", "update")
 
 
 def _cells(layer):
@@ -203,7 +203,7 @@ def sum_of_squares(array: Floats) -> float:
 
 
 def _quartiles(values):
-    """Return np.quantile's quartiles, for few values in a tenth of its time: a `Monitor` wants them every epoch."""
+    """Return the quartiles as np.quantile does, for few values in a tenth of its time, which a `Monitor` needs."""
     values.sort()
     quartiles = []
     for share in (0.25, 0.5, 0.75):

@@ -29,9 +29,8 @@ NUMBERS = [
 class Monitor(nn.Callback):
     """Measure every layer in training: gradients, φ′, saturated and dead units, sizes of the steps.
 
-    The first batch of an epoch is measured, and after it one in ``every``: the step itself, with nothing computed
-    twice. On the other batches only layers of ReLUs are looked at whose units have not all been active in this epoch
-    yet.
+    The first batch of an epoch is measured, and then one in ``every``: the step itself, with nothing computed twice.
+    On the other batches only those ReLU layers are looked at that have units not yet active in this epoch.
 
     Parameters
     ----------
@@ -76,8 +75,9 @@ class Monitor(nn.Callback):
         )
         self.history: list[list[LayerMeasures]] = []
         self._indices: dict[nn.Dense, int] = {}  # of the layers
-        self._weights_before: list[Floats] = []  # the step that is being measured
-        self._output_squares: list[float] = []  # of its ∂L/∂Y, from the last layer to the first; empty between steps
+        # Of the step that is being measured: the weights before it; sums of squares of ∂L/∂Y, the last layer's first
+        self._weights_before: list[Floats] = []
+        self._output_squares: list[float] = []
         # Of the present epoch
         self._totals: list[LayerTotals] = []
         self._weight_gradient_squares: list[float] = []

@@ -94,7 +94,7 @@ def passed_on(diagnosis: Diagnosis) -> float:
 
 
 def own_bound(model: nn.Sequential) -> float:
-    """Return the most that a model's hidden layers can leave of a gradient, its own weights in it: ``Π max |φ′| ‖W‖₂``.
+    """Return the most that a model's hidden layers can leave of a gradient, by its own weights: ``Π max |φ′| ‖W‖₂``.
 
     ‖W‖₂ is the largest singular value of W.
     """
@@ -105,7 +105,7 @@ def own_bound(model: nn.Sequential) -> float:
 
 
 def unit(rng: np.random.Generator, shape: tuple[int, int], negative_slope: Real = 0.0) -> NDArray[np.float64]:
-    """Initialiser of weights of size one: an orthogonal matrix, whose singular values are all 1 (1 or -1 for 1 x 1)."""
+    """Initialise weights of size one: an orthogonal matrix, whose singular values are all 1 (1 or -1 for 1 x 1)."""
     return nn.orthogonal(rng, shape, 1.0)
 
 

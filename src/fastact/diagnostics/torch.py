@@ -40,7 +40,7 @@ ACTIVATIONS = {
 
 # Other activations, of which only the name and the gradients are reported
 OTHER_ACTIVATIONS = {"gelu", "silu", "elu", "selu", "celu", "mish", "softplus", "softsign", "relu6", "hardtanh",
-                     "hardswish", "hardsigmoid", "prelu", "rrelu", "logsigmoid", "threshold"}  # fmt: skip
+                     "hardswish", "hardsigmoid", "prelu", "rrelu", "logsigmoid", "threshold"}
 
 # Functions whose second argument is a weight
 CONVOLUTIONS = {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"}
@@ -51,7 +51,7 @@ MATRIX_PRODUCTS = {"matmul", "mm", "addmm"}
 BOUNDED = {"sigmoid": "sigmoid", "special_expit": "sigmoid", "tanh": "tanh", "softmax": "softmax"}
 # Nodes of autograd that keep the values of the bounded function before them, but for shape, type and clamping
 VALUE_KEEPING_NODES = {"View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Permute", "Transpose", "T",
-                       "Select", "Slice", "Alias", "Clone", "ToCopy", "Clamp", "ClampMin", "ClampMax"}  # fmt: skip
+                       "Select", "Slice", "Alias", "Clone", "ToCopy", "Clamp", "ClampMin", "ClampMax"}
 
 # Functions that a loss calls with logits -> the loss
 LOGIT_FUNCTIONS = {

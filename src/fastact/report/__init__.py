@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _datasets.add_arguments(parser)
     add("--out", required=True, metavar="DIR", help="the folder to write; a report that is there is replaced")
     add("--activations", default=list(ACTIVATIONS), type=names(ACTIVATIONS), metavar="NAMES",
-        help="all (the default), or some: sigmoid,relu")  # fmt: skip
+        help="all (the default), or some: sigmoid,relu")
     add("--depth", type=integer(1, 100), default=10, metavar="N", help="hidden layers (10)")
     add("--width", type=integer(1, 4096), default=64, metavar="N", help="units in each (64)")
     add("--learning-rate", type=real(0.0), default=0.02, metavar="R", help="of gradient descent (0.02)")
@@ -60,11 +60,18 @@ def run(arguments: argparse.Namespace) -> None:
     dataset = _datasets.load(arguments.data, arguments.target, arguments.drop, arguments.task)
     split = _datasets.split(dataset, arguments.seed)
     settings = experiment.Settings(
-        arguments.depth, arguments.width, arguments.epochs, min(arguments.batch_size, len(split.X)),
-        arguments.learning_rate, arguments.momentum, arguments.negative_slope, arguments.init, arguments.seed,
-    )  # fmt: skip
+        depth=arguments.depth,
+        width=arguments.width,
+        epochs=arguments.epochs,
+        batch_size=min(arguments.batch_size, len(split.X)),
+        learning_rate=arguments.learning_rate,
+        momentum=arguments.momentum,
+        negative_slope=arguments.negative_slope,
+        init=arguments.init,
+        seed=arguments.seed,
+    )
     out = Path(arguments.out)
-    with _folder(out) as folder:
+    with _new_folder(out) as folder:
         with one_thread():
             runs = experiment.train(dataset, split, arguments.activations, settings)
         findings = experiment.summary(dataset, split, runs)
@@ -79,29 +86,29 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _folder(out: Path) -> Iterator[Path]:
-    """Give a new folder beside ``out`` that becomes ``out`` in the end, or goes away with an error."""
+def _new_folder(out: Path) -> Iterator[Path]:
+    """Yield a new folder beside ``out``, which becomes ``out`` at the end, or is removed after an error."""
     _check_replaceable(out)
-    whole = Path(os.path.abspath(out))
-    spare = whole.with_name(f".{whole.name}.{os.getpid()}")
+    absolute = Path(os.path.abspath(out))
+    temporary = absolute.with_name(f".{absolute.name}.{os.getpid()}")
     try:
-        spare.parent.mkdir(parents=True, exist_ok=True)
-        spare.mkdir()
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
     except OSError as error:
         raise UsageError(f"--out {out}: the folder cannot be made: {error.strerror}") from None
     try:
-        yield spare
+        yield temporary
         if out.exists():
-            old = spare.with_name(f"{spare.name}.old")
+            old = temporary.with_name(f"{temporary.name}.old")
             out.rename(old)
-            spare.rename(out)
+            temporary.rename(out)
             shutil.rmtree(old)
         else:
-            spare.rename(out)
+            temporary.rename(out)
     except OSError as error:  # a full disk, say
         raise CommandError(f"--out {out}: the report cannot be written: {error.strerror or error}") from None
     finally:
-        shutil.rmtree(spare, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _check_replaceable(out):

@@ -125,7 +125,7 @@ def _without_breaks(text):
 def _summary_table(data, runs):
     score = "accuracy" if data.classes else "R²"
     head = ["activation", "training loss", "validation loss", f"validation {score}", "gradient, first / last",
-            "saturated", "dead", "zeros"]  # fmt: skip
+            "saturated", "dead", "zeros"]
     rows = []
     for run in runs:
         losses = ["–" if run.error else f"{run.history[name][-1]:.4g}" for name in ("loss", "val_loss")]
