@@ -16,14 +16,14 @@ from typing import NamedTuple
 import numpy as np
 
 import fastact
-from fastact import _digits, _drawing, nn, plots
+from fastact import _datasets, _drawing, nn, plots
 from fastact._commands import one_thread
 from fastact.diagnostics import diagnose, experiments, theory
-from fastact.report import data, experiment
+from fastact.nn.layers import ACTIVATIONS
+from fastact.report import experiment
 
 GUIDE = Path(__file__).with_name("guide.md")
 FIGURES = GUIDE.with_name("figures")
-ACTIVATIONS = plots.ACTIVATIONS
 MARK = re.compile(r"([^\s|(]+)<!-- ([\w.+-]+) (\S+) -->")
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -57,7 +57,7 @@ class Results(NamedTuple):
 
 def compute() -> Results:
     """Run all experiments."""
-    digits = data.load("digits", None)
+    digits = _datasets.load("digits", None)
     with one_thread():
         return Results(
             {name: [theory.chain(name, depth) for depth in DEPTHS] for name in ACTIVATIONS},
@@ -69,21 +69,21 @@ def compute() -> Results:
                 "waves": _scores(waves(), 2),
             },
             _train(digits, 0, 3, rate=HIGH_RATE),
-            _kill(_digits.digits("the guide")),
-            experiments.sweep_slopes(_digits.digits("the guide"), (0.0, *SLOPES), SEEDS),
+            _kill(_datasets.digits("the guide")),
+            experiments.sweep_slopes(_datasets.digits("the guide"), (0.0, *SLOPES), SEEDS),
         )
 
 
-def waves() -> data.Dataset:
+def waves() -> _datasets.Dataset:
     """A surface that goes up and down: z = sin 3x cos 2y at 1,000 points of [-2, 2]²."""
     X = np.random.default_rng(0).uniform(-2.0, 2.0, (1000, 2))
     z = np.sin(3.0 * X[:, 0]) * np.cos(2.0 * X[:, 1])
-    return data.Dataset("waves", X, z, ["x", "y"], "z", "regression", "", None)
+    return _datasets.Dataset("waves", X, z, ["x", "y"], "z", "regression", "", None)
 
 
 def _train(dataset, seed, depth, init=None, rate=RATE):
     settings = experiment.Settings(depth, WIDTH, EPOCHS, BATCH, rate, MOMENTUM, SLOPE, init, seed)
-    runs = experiment.train(dataset, data.split(dataset, seed), ACTIVATIONS, settings)
+    runs = experiment.train(dataset, _datasets.split(dataset, seed), ACTIVATIONS, settings)
     return {run.activation: run for run in runs}
 
 
@@ -200,7 +200,7 @@ def _draw_chains(chains):
         ax.plot(DEPTHS, [chain.gain for chain in of_depths], label=name, **styles[name])
     _drawing.whole_numbers(ax.xaxis, DEPTHS[0], DEPTHS[-1])
     ax.set(xlabel="layers, r", ylabel="∂y/∂x, root mean square")
-    return _drawing.finish(ax)
+    return _drawing.add_grid_and_legend(ax)
 
 
 def _draw_slopes(results):
@@ -217,7 +217,7 @@ def _draw_slopes(results):
         ax.errorbar(SLOPES, mean, spread, label=label, capsize=3, **style)
     ax.set_xscale("log")
     ax.set(xlabel="slope of leaky ReLU", ylabel="accuracy", ylim=(0.0, 1.03))
-    return _drawing.finish(ax)
+    return _drawing.add_grid_and_legend(ax)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fastact import nn
-from fastact._digits import synthetic
+from fastact._datasets import synthetic
 from fastact.diagnostics import Diagnosis, LayerMeasures, Monitor, diagnose
 from fastact.diagnostics.experiments import SlopeResult, best_slopes, dying_relu, sweep_slopes
 
@@ -854,7 +854,7 @@ def test_torch_softmax_at_the_end_belongs_to_the_cross_entropy(torch):
 
 @pytest.mark.parametrize(("end", "outputs", "loss", "words"), [
     ("sigmoid", 3, None, "loss must be 'binary_cross_entropy', 'mse' or a function for a model that ends in a sigmoid"),
-    ("sigmoid", 3, "softmax_cross_entropy", "its outputs are no logits for 'softmax_cross_entropy'"),
+    ("sigmoid", 3, "softmax_cross_entropy", "its outputs are not the logits that 'softmax_cross_entropy' takes"),
     ("softmax", 3, "binary_cross_entropy", "loss must be 'softmax_cross_entropy', 'mse' or a function .* in a softmax"),
     ("softmax over the rows", 3, None, "loss must be 'mse' or a function for a model that ends in a softmax"),
 ])  # fmt: skip

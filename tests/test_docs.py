@@ -22,7 +22,7 @@ PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md")), *
 REPORT = ROOT / "bench" / "results" / "whole" / "report.md"
 NN = ["callbacks", "gradient_check", "history", "initializers", "layers", "losses", "model", "optimizers", "schedules",
       "storage"]
-DIAGNOSTICS = ["experiments", "models", "monitor", "theory"]
+DIAGNOSTICS = ["_diagnose", "experiments", "monitor", "theory"]
 MODULES = ["", "_reference", "activations", "exact", "ufuncs", "nn", *(f"nn.{name}" for name in NN)]
 MODULES += [f"diagnostics.{name}" for name in DIAGNOSTICS]
 if importlib.util.find_spec("matplotlib"):

@@ -11,9 +11,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from fastact import _datasets
 from fastact._commands import CommandError
 from fastact.cli import main
-from fastact.report import data as datasets
 from fastact.report import experiment, page
 
 pytest.importorskip("matplotlib", reason="Matplotlib is not installed")
@@ -131,8 +131,8 @@ def test_the_page_says_what_was_found(written):
 def test_numbers_are_those_of_the_training(written):
     """What the document says of an activation is what training it by hand gives."""
     document = json.loads((written[0] / "report.json").read_text(encoding="utf-8"))
-    dataset = datasets.load(str(written[0].parents[2] / "flowers.csv"), "<b>kind", ["id"])
-    split = datasets.split(dataset, 0)
+    dataset = _datasets.load(str(written[0].parents[2] / "flowers.csv"), "<b>kind", ["id"])
+    split = _datasets.split(dataset, 0)
     settings = experiment.Settings(3, 8, 3, 20, 0.02, 0.9, 0.01, None, 0)
     (run,) = experiment.train(dataset, split, ["tanh"], settings)
     history = document["activations"]["tanh"]["history"]
@@ -225,7 +225,7 @@ def test_a_regression_from_an_npz_file_that_diverges(tmp_path):
     ],
 )
 def test_the_task_is_seen_from_the_target(table, rows, options, task, classes):
-    found = datasets.load(table("x,y\n" + "\n".join(rows)), "y", **options)
+    found = _datasets.load(table("x,y\n" + "\n".join(rows)), "y", **options)
     assert found.task == task and (found.classes is None) == (task == "regression")
     assert classes is None or found.classes == classes
     assert ("--task" in found.reason) == bool(options)
@@ -235,7 +235,7 @@ def test_the_task_is_seen_from_the_target(table, rows, options, task, classes):
 def test_csv_as_others_write_it(table, delimiter):
     """A byte order mark, CRLF, quotes, spaces, blank lines, other delimiters."""
     text = '\ufeff"a b", c,y\r\n' + '1.5,"-2e-3",0\r\n\r\n 3 ,4,1\r\n' * 10
-    found = datasets.load(table(text.replace(",", delimiter)), "y")
+    found = _datasets.load(table(text.replace(",", delimiter)), "y")
     assert found.features == ["a b", "c"] and found.classes == ["0", "1"]
     assert found.X[:2].tolist() == [[1.5, -0.002], [3.0, 4.0]] and found.y[:2].tolist() == [0, 1]
 
@@ -244,22 +244,22 @@ def test_split_is_of_all_classes_and_scaled_by_the_training_rows():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1, 2], [60, 25, 15])
     X = np.column_stack([rng.normal(1e6, 3.0, 100), np.full(100, 7.0)])
-    dataset = datasets.Dataset("", X, y, ["a", "b"], "y", "classification", "", ["0", "1", "2"])
-    found = datasets.split(dataset, 0)
+    dataset = _datasets.Dataset("", X, y, ["a", "b"], "y", "classification", "", ["0", "1", "2"])
+    found = _datasets.split(dataset, 0)
     assert np.bincount(found.y_validation).tolist() == [12, 5, 3] and found.baseline == 0.6
     assert found.X.dtype == np.float32 and (found.X[:, 1] == 0.0).all()
     np.testing.assert_allclose([found.X[:, 0].mean(), found.X[:, 0].std()], [0.0, 1.0], atol=1e-6)
     whole = np.concatenate([found.X[:, 0], found.X_validation[:, 0]])
     assert len(np.unique(whole)) == 100
-    assert (datasets.split(dataset, 0).X == found.X).all() and (datasets.split(dataset, 1).X != found.X).any()
+    assert (_datasets.split(dataset, 0).X == found.X).all() and (_datasets.split(dataset, 1).X != found.X).any()
 
 
 def test_a_column_constant_in_training_is_not_scaled_by_rounding():
     X = np.full((100, 1), 0.7)
     y = np.linspace(0.0, 1.0, 100)
     assert X[:80].std(axis=0) > 0.0  # though all are equal: 80 * 0.7 is rounded
-    dataset = datasets.Dataset("", X, y, ["a"], "y", "regression", "", None)
-    assert (np.abs(datasets.split(dataset, 0).X) < 1e-15).all()
+    dataset = _datasets.Dataset("", X, y, ["a"], "y", "regression", "", None)
+    assert (np.abs(_datasets.split(dataset, 0).X) < 1e-15).all()
 
 
 ROWS = "".join(f"{i},{i % 7},{'ab'[i % 2]}\n" for i in range(40))
@@ -302,6 +302,13 @@ def test_bad_tables(table, tmp_path, capsys, text, words):
 
 X = np.arange(60.0).reshape(30, 2)
 Y = np.arange(30.0)
+
+
+def test_regression_of_numbers_that_are_strings(tmp_path, capsys):
+    np.savez(tmp_path / "data.npz", X=X, y=Y.astype("U"))
+    arguments = ["report", "--data", str(tmp_path / "data.npz"), "--target", "y", "--task", "regression"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
+    assert "--task regression: the target 'y' holds strings, '0.0' for one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -394,7 +401,7 @@ def test_missing_packages(monkeypatch, tmp_path, capsys):
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "sklearn.datasets", None)
         with pytest.raises(CommandError, match=r'pip install "fastact\[demo\]"'):
-            datasets.load("digits", None)
+            _datasets.load("digits", None)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(arguments) == 1
     assert 'pip install "fastact[plot]"' in capsys.readouterr().err and not any(tmp_path.iterdir())
@@ -412,8 +419,10 @@ def test_the_current_folder_is_refused_before_training(table, tmp_path, monkeypa
 
 def test_a_slope_beyond_float32(table, tmp_path, capsys):
     arguments = ["--target", "<b>kind", "--drop", "id", "--out", str(tmp_path / "out"), "--negative-slope", "1e300"]
-    assert main(["report", "--data", table(flowers()), *arguments, *SMALL]) == 2
-    assert "--negative-slope must be finite in float32, got 1e+300" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as end:
+        main(["report", "--data", table(flowers()), *arguments, *SMALL])
+    assert end.value.code == 2
+    assert "--negative-slope: must be finite in float32, got 1e300" in capsys.readouterr().err
 
 
 def test_no_r2_of_a_target_that_is_constant_in_validation(table, tmp_path, capsys):

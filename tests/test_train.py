@@ -6,9 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from fastact import nn
+from fastact import _datasets, nn
 from fastact.cli import main
-from fastact.report import data as datasets
 
 pytest.importorskip("safetensors", reason="safetensors is not installed")
 
@@ -50,8 +49,8 @@ def printed(text):
 
 def test_a_classifier_takes_raw_rows(folder, capsys):
     assert main(KINDS) == 0
-    data = datasets.load("kinds.csv", "kind", ["id"])
-    split = datasets.split(data, 5)
+    data = _datasets.load("kinds.csv", "kind", ["id"])
+    split = _datasets.split(data, 5)
     Y = nn.load("m.safetensors").predict(data.X)
     by_hand = trained_by_hand(split, 3, "softmax_cross_entropy")
     np.testing.assert_allclose(Y[split.validation], by_hand.predict(split.X_validation), rtol=0.0, atol=1e-4)
@@ -72,8 +71,8 @@ def test_a_classifier_takes_raw_rows(folder, capsys):
 
 def test_a_regression_predicts_raw_targets(folder, capsys):
     assert main(PRICES) == 0
-    data = datasets.load("prices.npz", "price")
-    split = datasets.split(data, 5)
+    data = _datasets.load("prices.npz", "price")
+    split = _datasets.split(data, 5)
     Y = nn.load("m.safetensors").predict(data.X)[:, 0]
     by_hand = trained_by_hand(split, 1, "mse").predict(split.X_validation)[:, 0]
     scaled = by_hand * data.y[split.training].std() + data.y[split.training].mean()
@@ -106,7 +105,7 @@ def test_a_seed_gives_the_same_file(folder):
         (["--layers", "8,0"], "argument --layers: must be between 1 and 4096, got 0"),
         (["--layers", ""], "argument --layers: must be an integer, got ''"),
         (["--activation", "swish"], "argument --activation: invalid choice: 'swish'"),
-        (["--negative-slope", "1e300"], "--negative-slope must be finite in float32, got 1e+300"),
+        (["--negative-slope", "1e300"], "--negative-slope: must be finite in float32, got 1e300"),
         (["--learning-rate", "0"], "argument --learning-rate: must be above 0, got 0"),
     ],
 )

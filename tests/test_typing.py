@@ -24,7 +24,8 @@ MISTAKES = Path(__file__).with_name("typing_mistakes.py")
 COMPILED = ["fastact.activations", "fastact.kernels", "fastact.ufuncs"]
 NN = ["batches", "callbacks", "data", "gradient_check", "history", "initializers", "layers", "losses", "model",
       "optimizers", "progress", "schedules", "storage"]
-DIAGNOSTICS = ["experiments", "findings", "measures", "models", "monitor", "sequential", "sklearn", "theory", "torch"]
+DIAGNOSTICS = ["_diagnose", "experiments", "findings", "measures", "monitor", "sequential", "theory"]
+DIAGNOSTICS += [name for name in ("sklearn", "torch") if importlib.util.find_spec(name)]  # the libraries they are of
 
 
 def run(*command, cwd):

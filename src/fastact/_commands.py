@@ -1,8 +1,18 @@
-"""What the commands of the command line share: their error, and the types of their options."""
+"""What the commands of the command line share: their errors, the types of their options, the options of a training."""
+
+from __future__ import annotations
 
 import argparse
 import contextlib
+import csv
+import io
 import math
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+import numpy as np
+
+import fastact
+from fastact.nn.initializers import INITIALIZERS
 
 
 class CommandError(Exception):
@@ -17,7 +27,7 @@ class UsageError(CommandError):
     status = 2
 
 
-def integer(least, most=None):
+def integer(least: int, most: int | None = None) -> Callable[[str], int]:
     """Return a type for ``add_argument``: integers from ``least`` to ``most``."""
 
     def parse(text):
@@ -33,8 +43,8 @@ def integer(least, most=None):
     return parse
 
 
-def real(above=-math.inf, below=math.inf, least_allowed=False):
-    """Return a type for ``add_argument``: finite numbers above ``above`` (or equal, if allowed) and below ``below``."""
+def real(above: float, below: float = math.inf, or_equal: bool = False) -> Callable[[str], float]:
+    """Return a type for ``add_argument``: finite numbers above (or also equal to) ``above`` and below ``below``."""
 
     def parse(text):
         try:
@@ -43,8 +53,8 @@ def real(above=-math.inf, below=math.inf, least_allowed=False):
             raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
         if not math.isfinite(value):
             raise argparse.ArgumentTypeError(f"must be finite, got {text}")
-        if not (above < value < below or (least_allowed and value == above)):
-            least = f"at least {above:g}" if least_allowed else f"above {above:g}"
+        if not (above < value < below or (or_equal and value == above)):
+            least = f"at least {above:g}" if or_equal else f"above {above:g}"
             limit = f" and below {below:g}" if math.isfinite(below) else ""
             raise argparse.ArgumentTypeError(f"must be {least}{limit}, got {text}")
         return value
@@ -52,7 +62,16 @@ def real(above=-math.inf, below=math.inf, least_allowed=False):
     return parse
 
 
-def names(known):
+def slope(text: str) -> float:
+    """A type for ``add_argument``: numbers that are finite in float32, the type of the networks."""
+    value = real(-math.inf)(text)
+    with np.errstate(over="ignore"):
+        if not np.isfinite(np.float32(value)):
+            raise argparse.ArgumentTypeError(f"must be finite in float32, got {text}")
+    return value
+
+
+def names(known: Collection[str]) -> Callable[[str], list[str]]:
     """Return a type for ``add_argument``: names of ``known`` with commas between them, or "all"."""
 
     def parse(text):
@@ -65,17 +84,39 @@ def names(known):
     return parse
 
 
-@contextlib.contextmanager
-def one_thread():
-    """Hold fastact and, where threadpoolctl is installed, NumPy's BLAS to one thread each: a BLAS that waits for a
-    processor that another program uses makes products of small matrices ten times slower."""
-    import fastact
+def csv_names(text: str) -> list[str]:
+    """A type for ``add_argument``: names as in a line of a CSV file, where one that has a comma stands in quotes."""
+    return next(csv.reader([text]), None) or [""]  # of an empty line the column without a name, a table's index say
 
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        blas = contextlib.nullcontext()
-    else:
-        blas = threadpool_limits(1, user_api="blas")
-    with fastact.num_threads(1), blas:
+
+def csv_line(names: Iterable[str]) -> str:
+    """Return the line that `csv_names` reads."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(names)
+    return line.getvalue()
+
+
+def add_training_arguments(parser: argparse.ArgumentParser, epochs: int) -> None:
+    """Add the options that any training has; ``epochs`` is the default."""
+    add = parser.add_argument
+    add("--epochs", type=integer(1), default=epochs, metavar="N", help=f"passes over the data ({epochs})")
+    add("--batch-size", type=integer(1), default=64, metavar="N", help="rows in a step (64)")
+    add("--negative-slope", type=slope, default=0.01, metavar="S", help="slope of leaky_relu (0.01)")
+    add("--init", choices=list(INITIALIZERS), metavar="NAME",
+        help="initialiser; by default the one that suits the activation")
+    add("--seed", type=integer(0), default=0, metavar="N", help="seed of weights, batches and validation rows (0)")
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Hold fastact and, where threadpoolctl is installed, NumPy's BLAS to one thread each.
+
+    A BLAS that waits for a processor that another program uses makes products of small matrices ten times slower.
+    """
+    with contextlib.ExitStack() as limits:
+        limits.enter_context(fastact.num_threads(1))
+        with contextlib.suppress(ImportError):
+            from threadpoolctl import threadpool_limits
+
+            limits.enter_context(threadpool_limits(1, user_api="blas"))
         yield

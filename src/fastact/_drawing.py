@@ -8,8 +8,9 @@ is the most there is. Matplotlib is imported when it is used.
 from __future__ import annotations
 
 import io
+import itertools
+import math
 from collections.abc import Collection, Sequence
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,39 +27,43 @@ TEXT = "#727a83"
 # the lines apart.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 MARKERS = "os^Dv<>"
-_ACTIVATIONS = {"sigmoid": 1, "tanh": 3, "relu": 0, "leaky_relu": 2}  # a network's colour is its activation's
-_SIZE = (5.0, 3.4)  # inches: 10 points of text are to be read on a telephone's width, too
+# Activation -> place of the colour and marker of a network that has it
+_PLACES = {"sigmoid": 1, "tanh": 3, "relu": 0, "leaky_relu": 2}
+_SIZE = (5.0, 3.4)  # of one axes, in inches: 10 points of text are to be read on a telephone's width, too
 
 
 def styles(names: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Return colour and marker for a line of each name, those of the activation where a name is one.
+    """Return the style of a line for each name; where a name is an activation, its colour and marker are that one's.
 
-    Each line is thinner than the one before, which so can be seen where it lies below.
+    Each line is thinner than the one before, which can so be seen where it lies below.
     """
-    own = {name: (COLORS[index], MARKERS[index]) for name, index in _ACTIVATIONS.items() if name in names}
-    pairs = ((COLORS[i % 4], MARKERS[(i + i // 4) % 4 if i < 16 else i % len(MARKERS)]) for i in count())
-    others = (pair for pair in pairs if pair not in own.values())
-    chosen = {name: own[name] if name in own else next(others) for name in names}
-    return {
-        name: {
+    reserved = {name: _color_and_marker(place) for name, place in _PLACES.items() if name in names}
+    others = (pair for pair in map(_color_and_marker, itertools.count()) if pair not in reserved.values())
+    styles = {}
+    for number, name in enumerate(names):
+        color, marker = reserved[name] if name in reserved else next(others)
+        styles[name] = {
             "color": color,
             "marker": marker,
-            "linewidth": max(1.2, 2.1 - 0.25 * i),
-            "markersize": max(4.0, 6.4 - 0.8 * i),
+            "linewidth": max(1.2, 2.1 - 0.25 * number),
+            "markersize": max(4.0, 6.4 - 0.8 * number),
         }
-        for i, (name, (color, marker)) in enumerate(chosen.items())
-    }
+    return styles
 
 
-def new_axes(rows: int = 1, columns: int = 1, size: tuple[float, float] = _SIZE) -> list[Axes]:
-    """Return the axes of a new figure that pyplot does not know, so that it is freed when it is forgotten.
+def _color_and_marker(place):
+    if place < 16:  # four colours and four markers, each pair once
+        return COLORS[place % 4], MARKERS[(place + place // 4) % 4]
+    return COLORS[place % 4], MARKERS[place % len(MARKERS)]
 
-    ``size`` is that of one axes, in inches.
-    """
+
+def new_axes(rows: int = 1, columns: int = 1) -> list[Axes]:
+    """Return the axes of a new figure that pyplot does not know, so that it is freed when it is forgotten."""
     _checks.extra("matplotlib", "plot")
     from matplotlib.figure import Figure
 
-    figure = Figure((columns * size[0], rows * size[1]), facecolor="none", layout="constrained")
+    width, height = _SIZE
+    figure = Figure((columns * width, rows * height), facecolor="none", layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
     for ax in axes:
         ax.set_facecolor("none")
@@ -70,9 +75,9 @@ def new_axes(rows: int = 1, columns: int = 1, size: tuple[float, float] = _SIZE)
     return axes
 
 
-def one_axes(ax: Axes | None, size: tuple[float, float] = _SIZE) -> Axes:
-    """Return ``ax``, or that of a new figure."""
-    return new_axes(size=size)[0] if ax is None else ax
+def one_axes(ax: Axes | None) -> Axes:
+    """Return ``ax``, or the axes of a new figure."""
+    return new_axes()[0] if ax is None else ax
 
 
 def axes_list(ax: Any, names: Sequence[str]) -> list[Axes] | None:
@@ -85,22 +90,25 @@ def axes_list(ax: Any, names: Sequence[str]) -> list[Axes] | None:
     return axes
 
 
-def finish(ax: Axes, legend: bool = True, more: Sequence[Any] = ()) -> Axes:
-    """Give the axes a faint grid and, above them where it covers no line, a legend of all lines and of ``more``."""
+def add_grid_and_legend(ax: Axes, legend: bool = True, more_handles: Sequence[Any] = ()) -> Axes:
+    """Add a faint grid and, above the axes where it covers no line, a legend of all lines and ``more_handles``."""
     ax.grid(color=text_color(ax), alpha=0.25, linewidth=0.6)
     ax.set_axisbelow(True)
     if legend:
-        handles = [*ax.get_legend_handles_labels()[0], *more]
+        handles = [*ax.get_legend_handles_labels()[0], *more_handles]
         columns = _columns_that_fit(ax, [handle.get_label() for handle in handles])
         ax.legend(
             handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False, borderaxespad=0.2, fontsize=9,
             ncols=columns, columnspacing=1.0, handlelength=1.7, handletextpad=0.5, labelcolor=text_color(ax),
-        )  # fmt: skip
+        )
     return ax
 
 
 def _columns_that_fit(ax, labels):
-    """Return in how many columns a legend is about as wide as the axes: a letter takes 5 points, a line and gaps 29."""
+    """Return the number of columns that makes a legend about as wide as the axes.
+
+    A letter takes 5 points, a line and the gaps 29.
+    """
     width = 1.1 * ax.get_window_extent().width * 72 / ax.figure.dpi
     lengths = [len(label) for label in labels]
     for columns in range(len(labels), 1, -1):
@@ -129,15 +137,13 @@ def svg(figure: Figure, name: str, **settings: Any) -> str:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     file = io.StringIO()
-    settings_of_svg: dict[Any, Any] = {
-        "svg.hashsalt": name, "svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans", "Verdana"],
-    }  # fmt: skip
-    with mpl.rc_context(settings_of_svg):
+    rc: dict[Any, Any] = {"svg.hashsalt": name, "svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans", "Verdana"]}
+    with mpl.rc_context(rc):
         FigureCanvasSVG(figure)
         figure.savefig(file, format="svg", metadata={"Date": None}, **settings)
     return file.getvalue()
 
 
-def spread(count: int, most: int = 12) -> int:
-    """Return every how many points of ``count`` a line has a marker."""
-    return max(1, -(-count // most))
+def marker_interval(count: int) -> int:
+    """Return the interval between markers of a line of ``count`` points that gives it at most 12 of them."""
+    return max(1, math.ceil(count / 12))

@@ -1,6 +1,6 @@
 """The command line: ``python -m fastact COMMAND`` (also ``fastact COMMAND``).
 
-A command is a row of `COMMANDS`; a command with more to it than a call lives in a module of its own, with
+A command is a row of `COMMANDS`. One that is more than a call has a module of its own, with ``DESCRIPTION``,
 ``add_arguments(parser)`` and ``run(arguments)``. A command that cannot do its work raises `CommandError`.
 """
 
@@ -35,8 +35,12 @@ class Parser(argparse.ArgumentParser):
 class _Command(NamedTuple):
     help: str
     description: str
-    add_arguments: Callable
-    run: Callable
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], None]
+
+
+def _of_module(module, help):
+    return _Command(help, module.DESCRIPTION, module.add_arguments, module.run)
 
 
 COMMANDS = {
@@ -47,42 +51,12 @@ COMMANDS = {
         lambda parser: None,
         lambda arguments: fastact.show_config(),
     ),
-    "demo": _Command(
-        "train the same deep network with each activation, and compare",
-        demo.DESCRIPTION,
-        demo.add_arguments,
-        demo.run,
-    ),
-    "gradients": _Command(
-        "hold what is left of a gradient behind many layers against the theory",
-        gradients.DESCRIPTION,
-        gradients.add_arguments,
-        gradients.run,
-    ),
-    "bench": _Command(
-        "time fastact beside the libraries that are installed, and write a report",
-        benchmarks.DESCRIPTION,
-        benchmarks.add_arguments,
-        benchmarks.run,
-    ),
-    "report": _Command(
-        "train with each activation on your data, and write a page about it",
-        report.DESCRIPTION,
-        report.add_arguments,
-        report.run,
-    ),
-    "train": _Command(
-        "train a network on your data, and save it",
-        train.DESCRIPTION,
-        train.add_arguments,
-        train.run,
-    ),
-    "verify": _Command(
-        "compare the results of all 2^32 float32 inputs with the published ones, bit for bit",
-        verify.DESCRIPTION,
-        verify.add_arguments,
-        verify.run,
-    ),
+    "demo": _of_module(demo, "train the same deep network with each activation, and compare"),
+    "gradients": _of_module(gradients, "compare what is left of a gradient behind many layers with the theory"),
+    "bench": _of_module(benchmarks, "time fastact beside the libraries that are installed, and write a report"),
+    "report": _of_module(report, "train with each activation on your data, and write a page about it"),
+    "train": _of_module(train, "train a network on your data, and save it"),
+    "verify": _of_module(verify, "compare the results of all 2^32 float32 inputs with the published ones, bit for bit"),
 }
 
 

@@ -11,12 +11,12 @@ import numpy as np
 import fastact
 from fastact import nn, runtime
 from fastact._commands import CommandError, integer, one_thread
-from fastact._digits import digits
+from fastact._datasets import digits
 from fastact.diagnostics import diagnose
 from fastact.diagnostics.theory import passed_on
+from fastact.nn.layers import ACTIVATIONS
 from fastact.nn.progress import Progress
 
-ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu")
 HIDDEN_LAYERS = 10
 NEGATIVE_SLOPE = 0.01
 LEARNING_RATE = 0.02
@@ -48,6 +48,7 @@ class Row(NamedTuple):
     gradient_ratio: float
     dead: float  # NaN where units have no inactive side
     zeros: float
+    passed_on: float  # what the hidden layers leave of a gradient
     seconds: float
     numpy_seconds: float
 
@@ -73,8 +74,7 @@ def run(arguments):
         except FloatingPointError as error:
             raise CommandError(f"training failed: {error}") from None
         times = _time_steps(data, batch_size, arguments, rounds, bar)
-    rows = [Row(name, *measured, *times[name]) for name, (measured, _) in zip(ACTIVATIONS, trained, strict=True)]
-    passed_by_sigmoid = trained[ACTIVATIONS.index("sigmoid")][1]
+    rows = [Row(name, *measured, *times[name]) for name, measured in zip(ACTIVATIONS, trained, strict=True)]
 
     print(
         f"{len(data[0]):,} training and {len(data[1]):,} test images of handwritten digits, 8x8 pixels\n"
@@ -82,7 +82,7 @@ def run(arguments):
         f"SGD, learning rate {LEARNING_RATE}, momentum {MOMENTUM}; {epochs} epochs of batches of {batch_size}\n"
     )
     print(_table(rows), end="\n\n")
-    print(_findings(rows, passed_by_sigmoid), end="\n\n")
+    print(_findings(rows), end="\n\n")
     print(
         f"Run on {runtime.processor_name()}: "
         f"instruction set {fastact.get_isa()}, one thread (of {fastact.get_num_threads()}), NumPy {np.__version__}.\n"
@@ -99,7 +99,7 @@ def _network(activation, arguments):
 
 
 def _train(activation, data, epochs, batch_size, arguments, bar):
-    """Return the measured part of a `Row` but for the times, and what the hidden layers pass on of a gradient."""
+    """Return what a `Row` holds between the activation and the times."""
     X, X_test, y, y_test = data
     model = _network(activation, arguments)
     at_start = diagnose(model, X[:batch_size], y[:batch_size])
@@ -113,7 +113,7 @@ def _train(activation, data, epochs, batch_size, arguments, bar):
     gradient_ratio = float(np.divide(first.weight_gradient_norm, last.weight_gradient_norm))  # of two zeros NaN
     hidden = diagnose(model, X, y).layers[:-1]
     dead, zeros = (float(np.mean([getattr(layer, name) for layer in hidden])) for name in ("dead", "zeros"))
-    return (accuracy, gradient_ratio, dead, zeros), passed_on(at_start)
+    return accuracy, gradient_ratio, dead, zeros, passed_on(at_start)
 
 
 def _sigmoid(Z):
@@ -215,8 +215,9 @@ def _time_steps(data, batch_size, arguments, rounds, bar):
     seconds = {name: ([], []) for name in ACTIVATIONS}
     bar.note("timing")
     for number in range(rounds):
+        order = (0, 1) if number % 2 == 0 else (1, 0)  # neither is always the first
         for name in ACTIVATIONS:
-            for which in (0, 1) if number % 2 == 0 else (1, 0):
+            for which in order:
                 step = steps[name][which]
                 start = time.perf_counter()
                 for _ in range(STEPS_IN_A_ROUND):
@@ -268,7 +269,7 @@ def _table(rows):
     return "\n".join(lines)
 
 
-def _findings(rows, passed_by_sigmoid):
+def _findings(rows):
     """Say in words what the table shows, each sentence from its numbers."""
     lines = []
     for verdict, least, below in (
@@ -279,8 +280,10 @@ def _findings(rows, passed_by_sigmoid):
         names = [f"{row.activation} {_percent(row.accuracy)}" for row in rows if least <= row.accuracy < below]
         if names:
             lines.append(f"* {verdict}: {', '.join(names)}")
-    least, most = (choice(rows, key=lambda row: row.gradient_ratio) for choice in (min, max))
-    relu, leaky_relu = (next(row for row in rows if row.activation == name) for name in ("relu", "leaky_relu"))
+    least = min(rows, key=lambda row: row.gradient_ratio)
+    most = max(rows, key=lambda row: row.gradient_ratio)
+    by_name = {row.activation: row for row in rows}
+    relu, leaky_relu = by_name["relu"], by_name["leaky_relu"]
     speedups = [row.speedup for row in rows]
     lines += [
         f"* the first layer's gradient is smallest beside the last one's with {least.activation} "
@@ -288,7 +291,7 @@ def _findings(rows, passed_by_sigmoid):
         f"  and largest with {most.activation} ({most.gradient_ratio:.1e})",
         f"* sigmoid's derivative is at most 0.25, so {HIDDEN_LAYERS} layers with weights of size 1 pass at most",
         f"  0.25^{HIDDEN_LAYERS} = {0.25**HIDDEN_LAYERS:.1e} of a gradient; measured with this network's weights: "
-        f"{passed_by_sigmoid:.1e}",
+        f"{by_name['sigmoid'].passed_on:.1e}",
         f"* relu: {_percent(relu.zeros)} of the hidden outputs are exactly 0; {_percent(relu.dead)} of the units are "
         "dead and get no gradient",
         f"  leaky_relu: {_percent(leaky_relu.zeros)} and {_percent(leaky_relu.dead)}, and its dead units still get "

@@ -9,9 +9,10 @@ import numpy as np
 
 from fastact import nn
 from fastact._commands import CommandError, UsageError, integer, names, one_thread
-from fastact._digits import digits, synthetic
-from fastact.demo import ACTIVATIONS, LEARNING_RATE, MOMENTUM
+from fastact._datasets import digits, synthetic
+from fastact.demo import LEARNING_RATE, MOMENTUM
 from fastact.diagnostics import diagnose, experiments, theory
+from fastact.nn.layers import ACTIVATIONS
 from fastact.nn.progress import Progress
 
 CHAINS = 25  # of random weights, of which the median is told
@@ -75,9 +76,10 @@ class Row(NamedTuple):
 
 def run(arguments):
     """Measure and print."""
-    data = _data(arguments)
+    data, what = _load_data(arguments.data)
+    described = f"{len(data[0]):,} training and {len(data[1]):,} test {what}"
     if arguments.dying_relu:
-        _run_dying_relu(arguments, data)
+        _run_dying_relu(arguments, data, described)
         return
     combinations = list(itertools.product(arguments.activation, arguments.init))
     rows = []
@@ -87,7 +89,7 @@ def run(arguments):
             rows.append(_measure(activation, init, data, arguments))
             bar.update()
     print(
-        f"{_described(data, arguments)}\n"
+        f"{described}\n"
         f"network 64 - {arguments.depth} x {arguments.width} - 10, float32; seed {arguments.seed}\n"
         f"SGD, learning rate {LEARNING_RATE}, momentum {MOMENTUM}; "
         f"{arguments.epochs} epochs of batches of {BATCH_SIZE}\n"
@@ -96,36 +98,31 @@ def run(arguments):
     print(_findings(rows, arguments.depth))
 
 
-def _data(arguments):
-    """Return the data, and set ``arguments.data`` to what they are."""
-    if arguments.data == "synthetic":
-        return synthetic()
-    try:
-        data, arguments.data = digits("--data digits"), "digits"
-    except CommandError as error:
-        if arguments.data == "digits":
-            raise
-        print(f"Synthetic data, not the digits: {error}\n")
-        return synthetic()
-    return data
-
-
-def _described(data, arguments):
-    what = "images of handwritten digits, 8x8 pixels" if arguments.data == "digits" else "points around 10 centres"
-    return f"{len(data[0]):,} training and {len(data[1]):,} test {what}"
+def _load_data(name):
+    """Return the data and what they are; without a name the digits, or else points where scikit-learn is missing."""
+    if name != "synthetic":
+        try:
+            return digits("--data digits"), "images of handwritten digits, 8x8 pixels"
+        except CommandError as error:
+            if name == "digits":
+                raise
+            print(f"Synthetic data, not the digits: {error}\n")
+    return synthetic(), "points around 10 centres"
 
 
 def _measure(activation, init, data, arguments):
+    """Return the row of an activation and an initialiser."""
     X, _, y, _ = data
     network_init, chain_init = INITIALIZERS[init]
     sizes = itertools.pairwise([X.shape[1], *[arguments.width] * arguments.depth])
-    hidden = [nn.Dense(*pair, activation, init=network_init) for pair in sizes]
+    hidden = [nn.Dense(fan_in, fan_out, activation, init=network_init) for fan_in, fan_out in sizes]
     model = nn.Sequential([*hidden, nn.Dense(arguments.width, 10)], seed=arguments.seed)
     if init == "unit_gain":
         nn.unit_gain(model, X[:BATCH_SIZE])  # as the first step of training would
     exact = model.astype(np.float64)  # float32 would underflow behind some sixty layers of a sigmoid
     network, own_bound = theory.passed_on(diagnose(exact, X, y)), theory.own_bound(model)
     accuracy = _accuracy_after(arguments.epochs, model, data) if arguments.epochs else None
+
     inputs = np.random.default_rng(arguments.seed).standard_normal(1000)
     seeds = range(arguments.seed, arguments.seed + (CHAINS if chain_init else 1))
     chains = [theory.chain(activation, arguments.depth, inputs, chain_init, seed=seed).gain for seed in seeds]
@@ -137,7 +134,7 @@ def _accuracy_after(epochs, model, data):
     X, X_test, y, y_test = data
     try:
         model.fit(X, y, loss="softmax_cross_entropy", optimizer=nn.SGD(LEARNING_RATE, MOMENTUM), epochs=epochs,
-                  batch_size=BATCH_SIZE)  # fmt: skip
+                  batch_size=BATCH_SIZE)
     except FloatingPointError:
         return math.nan
     return model.evaluate(X_test, y_test)["accuracy"]
@@ -150,7 +147,12 @@ def _table(rows):
         "-" * 88,
     ]
     for row in rows:
-        accuracy = "-" if row.accuracy is None else "diverged" if math.isnan(row.accuracy) else f"{row.accuracy:.1%}"
+        if row.accuracy is None:
+            accuracy = "-"
+        elif math.isnan(row.accuracy):
+            accuracy = "diverged"
+        else:
+            accuracy = f"{row.accuracy:.1%}"
         lines.append(
             f"{row.activation:<10}  {row.init:<9}  {row.bound:>16.1e}  {row.chain:>9.1e}  {row.own_bound:>13.1e}  "
             f"{row.network:>9.1e}  {accuracy:>10}"
@@ -219,7 +221,23 @@ def _cures(rows):
     return lines
 
 
-def _run_dying_relu(arguments, data):
+class DyingRow(NamedTuple):
+    """Means over the seeds, of a network killed one way and trained on with a slope."""
+
+    dead_before: float  # shares of the hidden units, before the training and after it
+    dead_after: float
+    right: float  # share of the training rows that get the right label
+
+    @classmethod
+    def mean(cls, recoveries):
+        return cls(
+            statistics.fmean(recovery.dead[1] for recovery in recoveries),
+            statistics.fmean(recovery.dead[2] for recovery in recoveries),
+            statistics.fmean(recovery.accuracy for recovery in recoveries),
+        )
+
+
+def _run_dying_relu(arguments, data, described):
     """Kill units and let them come back, with a ReLU and with leaky ones, and print what became of them."""
     if not arguments.epochs:
         raise UsageError("--dying-relu needs --epochs of at least 1")
@@ -229,55 +247,64 @@ def _run_dying_relu(arguments, data):
     depth = min(arguments.depth, DYING_DEPTH)
     seeds = range(arguments.seed, arguments.seed + SEEDS)
     settings = {"width": arguments.width, "epochs": arguments.epochs}
-    results, by_rate = [], []
+    X, _, y, _ = data
+    results, high_rate = [], []  # of each slope: killed by weights and from the usual start; killed by a high rate
     with np.errstate(all="ignore"), one_thread(), Progress(2 * len(experiments.SLOPES), "dying ReLU") as bar:
         for slope in experiments.SLOPES:
             bar.note(f"slope {slope:g}")
             results += experiments.sweep_slopes(data, [slope], seeds, depth=depth, **settings)
             bar.update()
-            X, _, y, _ = data
-            by_rate.append([experiments.dying_relu(X, y, "high_rate", slope, seed=s, **settings) for s in seeds])
+            recoveries = [experiments.dying_relu(X, y, "high_rate", slope, seed=seed, **settings) for seed in seeds]
+            high_rate.append(DyingRow.mean(recoveries))
             bar.update()
     print(
-        f"{_described(data, arguments)}\n"
+        f"{described}\n"
         f"One hidden layer of {arguments.width} ReLUs, killed; then {arguments.epochs} epochs of Adam with the slope.\n"
-        f"Means of seeds {seeds[0]} to {seeds[-1]}.\n\n"
-        "         negative weights             rate too high                start as usual,\n"
-        "  slope  dead before -> after  right  dead before -> after  right  "
-        f"{depth} layers: test right\n{'-' * 87}"
+        f"Means of seeds {seeds[0]} to {seeds[-1]}.\n"
     )
-    by_weights, by_rate = [_means(result.recoveries) for result in results], [_means(killed) for killed in by_rate]
-    for result, *killed in zip(results, by_weights, by_rate, strict=True):
-        cells = "  ".join(f"{before:>11.1%} -> {after:>6.1%} {right:>6.1%}" for before, after, right in killed)
+    print(_dying_table(results, high_rate, depth), end="\n\n")
+    print(_dying_findings(results, high_rate))
+
+
+def _dying_table(results, high_rate, depth):
+    lines = [
+        "         negative weights             rate too high                start as usual,",
+        f"  slope  dead before -> after  right  dead before -> after  right  {depth} layers: test right",
+        "-" * 87,
+    ]
+    for result, by_rate in zip(results, high_rate, strict=True):
+        killed = (DyingRow.mean(result.recoveries), by_rate)
+        cells = [f"{row.dead_before:>11.1%} -> {row.dead_after:>6.1%} {row.right:>6.1%}" for row in killed]
         test = f"{result.accuracy:.1%} +- {result.spread:.1%}"
-        print(f"{result.negative_slope:>7g}  {cells}  {test:>22}")
-    best = experiments.best_slopes(results)
+        lines.append(f"{result.negative_slope:>7g}  {'  '.join(cells)}  {test:>22}")
+    lines += [
+        "-" * 87,
+        "dead: hidden units that are off for every training row. right: training rows with the right label.",
+    ]
+    return "\n".join(lines)
+
+
+def _dying_findings(results, high_rate):
+    """Say in words what the table shows: of the ReLU, which is its first line, and of the best slopes."""
     relu, leaky = results[0], max(results[1:], key=lambda result: result.recovered)
-    names = ", ".join(f"{slope:g}" for slope in best)
-    served = (
-        f"slope {names} serves best from a usual start"
-        if len(best) == 1
-        else f"from a usual start {len(best)} of {len(experiments.SLOPES)} slopes cannot be told apart by {SEEDS} "
-        f"seeds: {names}"
-    )
-    (_, dead, right), *_ = by_rate
-    fewest = min(range(1, len(by_rate)), key=lambda place: by_rate[place][1])
-    print(
-        f"{'-' * 87}\n"
-        "dead: hidden units that are off for every training row. right: training rows with the right label.\n\n"
+    relu_by_rate, *leaky_by_rate = high_rate
+    by_slope = zip(experiments.SLOPES[1:], leaky_by_rate, strict=True)
+    fewest_slope, fewest = min(by_slope, key=lambda pair: pair[1].dead_after)
+    best = experiments.best_slopes(results)
+    if len(best) == 1:
+        usual = f"slope {best[0]:g} serves best from a usual start"
+    else:
+        slopes = ", ".join(f"{slope:g}" for slope in best)
+        usual = (
+            f"from a usual start {len(best)} of {len(experiments.SLOPES)} slopes cannot be told apart by {SEEDS} "
+            f"seeds: {slopes}"
+        )
+    return (
         f"* killed by negative weights, {relu.recovered:.0%} of a ReLU's units come back, and it gets "
         f"{relu.recovered_accuracy:.1%} right;\n  most come back with slope {leaky.negative_slope:g}: "
         f"{leaky.recovered:.0%}, and {leaky.recovered_accuracy:.1%} right\n"
-        f"* killed by a rate too high, {dead:.0%} of a ReLU's units are dead in the end, and it gets {right:.1%} "
-        f"right;\n  fewest are with slope {experiments.SLOPES[fewest]:g}: {by_rate[fewest][1]:.0%}, and "
-        f"{by_rate[fewest][2]:.1%} right\n* {served}"
-    )
-
-
-def _means(recoveries):
-    """Return the mean shares of dead units before and after training, and of rows that are right."""
-    return (
-        statistics.fmean(recovery.dead[1] for recovery in recoveries),
-        statistics.fmean(recovery.dead[2] for recovery in recoveries),
-        statistics.fmean(recovery.accuracy for recovery in recoveries),
+        f"* killed by a rate too high, {relu_by_rate.dead_after:.0%} of a ReLU's units are dead in the end, and it "
+        f"gets {relu_by_rate.right:.1%} right;\n  fewest are with slope {fewest_slope:g}: {fewest.dead_after:.0%}, and "
+        f"{fewest.right:.1%} right\n"
+        f"* {usual}"
     )

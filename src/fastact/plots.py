@@ -26,17 +26,16 @@ from numpy.typing import NDArray
 import fastact
 from fastact import _drawing
 from fastact.diagnostics import Diagnosis, Monitor
-from fastact.diagnostics.measures import LARGEST_SLOPE
+from fastact.diagnostics.measures import LARGEST_DERIVATIVE
 from fastact.nn import _checks
 from fastact.nn.history import History
-from fastact.nn.layers import DEFAULT_INITIALIZER, Activation
+from fastact.nn.layers import ACTIVATIONS, Activation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["activations", "derivative_map", "gradient_norms", "training_curves", "units"]
 
-ACTIVATIONS: tuple[Activation, ...] = tuple(name for name in DEFAULT_INITIALIZER if name is not None)
 LEAST_SPAN = 100.0  # largest over smallest value of an axis of gradients, at least
 LOG_FROM = 10.0  # a loss that shrinks by more than this factor is drawn on a logarithmic scale
 _REGION: dict[str, Any] = {"alpha": 0.14, "linewidth": 0.0}
@@ -86,23 +85,24 @@ def activations(
     >>> [line.get_label() for line in ax.get_lines()]
     ['φ = tanh', 'φ′']
     """
-    names = (names,) if isinstance(names, str) else tuple(names)  # type: ignore[assignment]
-    if not names:
+    chosen: Sequence[Activation] = [names] if isinstance(names, str) else list(names)
+    if not chosen:
         raise ValueError("names must hold the name of an activation, got none")
-    for name in names:
+    for name in chosen:
         _checks.choose("names", name, dict.fromkeys(ACTIVATIONS))
     negative_slope = _checks.number("negative_slope", negative_slope, least=-math.inf, positive=True)
     limit = _checks.number("limit", limit, positive=True)
     threshold = _checks.number("saturation_threshold", saturation_threshold, below=1.0)
-    panels = _drawing.axes_list(ax, names)
+    panels = _drawing.axes_list(ax, chosen)
     if panels is None:
-        columns = 1 if len(names) == 1 else 2
-        panels = _drawing.new_axes(-(-len(names) // columns), columns)
-        for spare in panels[len(names) :]:
+        columns = 1 if len(chosen) == 1 else 2
+        panels = _drawing.new_axes(math.ceil(len(chosen) / columns), columns)
+        for spare in panels[len(chosen) :]:
             spare.remove()
-    for name, panel in zip(names, panels, strict=False):
+        panels = panels[: len(chosen)]
+    for name, panel in zip(chosen, panels, strict=True):
         _draw_activation(name, negative_slope, limit, threshold, panel)
-    return panels[: len(names)]
+    return panels
 
 
 def _draw_activation(name, negative_slope, limit, threshold, ax):
@@ -114,15 +114,16 @@ def _draw_activation(name, negative_slope, limit, threshold, ax):
     titles = {"relu": "ReLU", "leaky_relu": f"leaky ReLU, slope {negative_slope:g}"}
     ax.plot(x, value, color=style["color"], linewidth=2.0, label=f"φ = {titles.get(name, name)}")
     ax.plot(x, derivative, color=style["color"], linewidth=1.6, linestyle="--", label="φ′")
-    if name in LARGEST_SLOPE:
-        region, label = derivative < threshold * LARGEST_SLOPE[name], f"saturated, φ′ < {100 * threshold:g} %"
+    if name in LARGEST_DERIVATIVE:
+        region, label = derivative < threshold * LARGEST_DERIVATIVE[name], f"saturated, φ′ < {100 * threshold:g} %"
     else:
         region, label = derivative == 0.0, "dead, φ′ = 0"
-    for start, stop in np.flatnonzero(np.diff(region, prepend=False, append=False)).reshape(-1, 2):
+    boundaries = np.flatnonzero(np.diff(region, prepend=False, append=False))  # each stretch begins and ends at one
+    for start, stop in boundaries.reshape(-1, 2):
         ax.axvspan(x[start], x[stop - 1], label=label, color=_drawing.text_color(ax), **_REGION)
-        label = f"_{label}"  # one line of the legend is enough
+        label = f"_{label}"  # which Matplotlib leaves out: one entry in the legend is enough
     ax.set(xlabel="x", ylabel="φ(x) and φ′(x)", xlim=(-limit, limit))
-    _drawing.finish(ax)
+    _drawing.add_grid_and_legend(ax)
 
 
 def gradient_norms(
@@ -138,7 +139,7 @@ def gradient_norms(
     diagnoses : Diagnosis, or dict of str to Diagnosis
         What `fastact.diagnostics.diagnose` returned; of a dict each value gets a line.
     quantity : {"activation", "weight"}, optional
-        Whether ‖∂L/∂Y‖ of the layers' outputs or ‖∂L/∂W‖ of their weights.
+        ‖∂L/∂Y‖ of the layers' outputs or ‖∂L/∂W‖ of their weights.
     ax : matplotlib Axes, optional
         What to draw on; by default a new figure.
 
@@ -152,7 +153,7 @@ def gradient_norms(
     ImportError
         Matplotlib is not installed: ``pip install "fastact[plot]"``.
     TypeError, ValueError
-        Something else than diagnoses, or none; an unknown quantity.
+        Anything other than diagnoses, or none; an unknown quantity.
     """
     names = {
         "activation": ("activation_gradient_norm", "gradient of the output, ‖∂L/∂Y‖"),
@@ -168,18 +169,18 @@ def gradient_norms(
         norms = np.array([getattr(layer, attribute) for layer in diagnosis.layers], dtype=float)
         layers = np.array([layer.index for layer in diagnosis.layers])
         ax.plot(layers, np.where(norms > 0.0, norms, np.nan), label=name,
-                markevery=_drawing.spread(last + 1), **style[name])  # fmt: skip
+                markevery=_drawing.marker_interval(last + 1), **style[name])
         zeros = layers[norms == 0.0]
         if len(zeros):
             ax.plot(zeros, np.zeros(len(zeros)), color=style[name]["color"], marker="x", linestyle="", clip_on=False,
-                    transform=ax.get_xaxis_transform(), label="_exactly 0")  # fmt: skip
+                    transform=ax.get_xaxis_transform(), label="_exactly 0")
     least, most = ax.get_ylim()
     if most < LEAST_SPAN * least:  # else the axis would magnify gradients that are level
         middle = math.sqrt(least * most)
         ax.set_ylim(middle / math.sqrt(LEAST_SPAN), middle * math.sqrt(LEAST_SPAN))
     _drawing.whole_numbers(ax.xaxis, 0, last)
     ax.set(xlabel="layer (0 is at the input)", ylabel=label)
-    return _drawing.finish(ax, legend=isinstance(diagnoses, Mapping))
+    return _drawing.add_grid_and_legend(ax, legend=isinstance(diagnoses, Mapping))
 
 
 def derivative_map(monitor: Monitor, *, ax: Axes | None = None) -> Axes:
@@ -203,21 +204,21 @@ def derivative_map(monitor: Monitor, *, ax: Axes | None = None) -> Axes:
     ImportError
         Matplotlib is not installed: ``pip install "fastact[plot]"``.
     TypeError, ValueError
-        Something else than a monitor, or one that has seen no epoch, or no layer with an activation.
+        Anything other than a monitor, or one that has seen no epoch, or no layer with an activation.
     """
-    layers = _activated(monitor)
+    layers = _activated_layers(monitor)
     means = monitor.array("derivative_mean")[:, layers[0] : layers[-1] + 1]
     for place, layer in enumerate(range(layers[0], layers[-1] + 1)):
         if layer not in layers:  # φ′ of the identity is no news
             means[:, place] = np.nan
     epochs = len(means)
     kinds = {monitor.history[0][layer].activation for layer in layers}
-    largest = max(LARGEST_SLOPE.get(kind, 1.0) for kind in kinds)
+    largest = max(LARGEST_DERIVATIVE.get(kind, 1.0) for kind in kinds)
     ax = _drawing.one_axes(ax)
     image = ax.imshow(
         means.T, cmap="cividis", vmin=0.0, vmax=max(largest, float(np.nanmax(means))), origin="lower", aspect="auto",
         interpolation="none", extent=(0.5, epochs + 0.5, layers[0] - 0.5, layers[-1] + 0.5),
-    )  # fmt: skip
+    )
     _drawing.whole_numbers(ax.xaxis, 1, epochs)
     _drawing.whole_numbers(ax.yaxis, layers[0], layers[-1])
     ax.set(xlabel="epoch", ylabel="layer (0 is at the input)")
@@ -250,9 +251,9 @@ def units(monitor: Monitor, *, ax: Axes | None = None) -> Axes:
     ImportError
         Matplotlib is not installed: ``pip install "fastact[plot]"``.
     TypeError, ValueError
-        Something else than a monitor, or one that has seen no epoch, or no layer with an activation.
+        Anything other than a monitor, or one that has seen no epoch, or no layer with an activation.
     """
-    layers = _activated(monitor)
+    layers = _activated_layers(monitor)
     counts = np.array([monitor.history[0][layer].units for layer in layers], dtype=float)
     ax = _drawing.one_axes(ax)
     epochs = len(monitor.history)
@@ -265,10 +266,10 @@ def units(monitor: Monitor, *, ax: Axes | None = None) -> Axes:
         shares = 100.0 * shares[:, known]
         ax.fill_between(range(1, epochs + 1), shares.min(axis=1), shares.max(axis=1), color=style["color"], **_REGION)
         mean = np.average(shares, axis=1, weights=counts[known])
-        ax.plot(range(1, epochs + 1), mean, label=label, markevery=_drawing.spread(epochs), **style)
+        ax.plot(range(1, epochs + 1), mean, label=label, markevery=_drawing.marker_interval(epochs), **style)
     _drawing.whole_numbers(ax.xaxis, 1, epochs)
     ax.set(xlabel="epoch", ylabel="share in %, all hidden layers", ylim=(-3.0, 103.0))
-    return _drawing.finish(ax)
+    return _drawing.add_grid_and_legend(ax)
 
 
 def training_curves(
@@ -296,7 +297,7 @@ def training_curves(
     ImportError
         Matplotlib is not installed: ``pip install "fastact[plot]"``.
     TypeError, ValueError
-        Something else than histories, or none; one without a finished epoch, or without the metric.
+        Anything other than histories, or none; one without a finished epoch, or without the metric.
 
     Examples
     --------
@@ -309,36 +310,47 @@ def training_curves(
     by_name: dict[str, History] = _named("histories", histories if several else {"training": histories}, History)
     for name, history in by_name.items():
         if not history.epochs:
-            raise ValueError(f"there is nothing to plot: the history{f' of {name}' * several} has no finished epoch")
+            whose = f" of {name}" if several else ""
+            raise ValueError(f"there is nothing to plot: the history{whose} has no finished epoch")
         if metric not in history:
             raise ValueError(f"metric must be one of {', '.join(map(repr, history))}; got {metric!r}")
     ax = _drawing.one_axes(ax)
     style = _drawing.styles(by_name)
     longest = max(history.epochs for history in by_name.values())
     drawn: list[float] = []
+    validation = f"val_{metric}"
     for name, history in by_name.items():
-        for key, line in ((metric, "-"), (f"val_{metric}", "--")):
-            if key in history:
-                label = name if line == "-" else "_validation" if several else "validation"
-                ax.plot(range(1, history.epochs + 1), history[key], line, label=label,
-                        markevery=_drawing.spread(longest), **style[name])  # fmt: skip
-                drawn += history[key]
-    finite = [value for value in drawn if math.isfinite(value)]
-    if metric == "loss" and finite and min(finite) > 0.0 and max(finite) > LOG_FROM * min(finite):
-        from matplotlib.ticker import LogLocator
-
-        ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if max(finite) < 100.0 * min(finite) else (1.0,)))
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.yaxis.set_minor_formatter("")
+        epochs = range(1, history.epochs + 1)
+        look = {"markevery": _drawing.marker_interval(longest), **style[name]}
+        ax.plot(epochs, history[metric], "-", label=name, **look)
+        drawn += history[metric]
+        if validation in history:  # several dashed lines have one entry in the legend, which is added below
+            ax.plot(epochs, history[validation], "--", label="_validation" if several else "validation", **look)
+            drawn += history[validation]
+    if metric == "loss":
+        _scale_losses(ax, drawn)
     _drawing.whole_numbers(ax.xaxis, 1, longest)
     ax.set(xlabel="epoch", ylabel=metric)
-    more = []
-    if several and any(f"val_{metric}" in history for history in by_name.values()):
+    more_handles = []
+    if several and any(validation in history for history in by_name.values()):
         from matplotlib.lines import Line2D
 
-        more.append(Line2D([], [], color=_drawing.text_color(ax), linestyle="--", label="validation"))
-    return _drawing.finish(ax, more=more)
+        more_handles.append(Line2D([], [], color=_drawing.text_color(ax), linestyle="--", label="validation"))
+    return _drawing.add_grid_and_legend(ax, more_handles=more_handles)
+
+
+def _scale_losses(ax, losses):
+    """Make the vertical axis logarithmic if the losses span more than a factor of LOG_FROM."""
+    finite = [value for value in losses if math.isfinite(value)]
+    if not finite or min(finite) <= 0.0 or max(finite) <= LOG_FROM * min(finite):
+        return
+    from matplotlib.ticker import LogLocator
+
+    ticks = (1.0, 2.0, 5.0) if max(finite) < 100.0 * min(finite) else (1.0,)  # of each power of ten
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=ticks))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter("")
 
 
 def _named(argument, values, kind):
@@ -353,8 +365,8 @@ def _named(argument, values, kind):
     return named
 
 
-def _activated(monitor) -> NDArray[np.intp]:
-    """Return the places of the layers that have an activation."""
+def _activated_layers(monitor) -> NDArray[np.intp]:
+    """Return the places of the layers that have an activation, of which there must be one."""
     if not isinstance(monitor, Monitor):
         raise TypeError(f"monitor must be a Monitor, got {type(monitor).__name__}")
     if not monitor.history:

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fastact import nn
-from fastact._commands import CommandError, UsageError, integer, one_thread, real
+from fastact import _datasets, nn
+from fastact._commands import CommandError, UsageError, add_training_arguments, integer, one_thread, real
+from fastact._datasets import Dataset, Scaling
 from fastact.nn import _checks, optimizers
 from fastact.nn._files import check_place
-from fastact.report import ACTIVATIONS, add_data_arguments, add_training_arguments, check_slope
-from fastact.report import data as datasets
-from fastact.report.data import Dataset, Scaling
+from fastact.nn.layers import ACTIVATIONS
 from fastact.report.experiment import network, score_text
 
 SUFFIX = ".safetensors"
@@ -27,7 +26,7 @@ as they are in the file, for the scaling lies in its weights, which are float64:
 
 gives logits, one a class, or the predicted targets of a regression.
 
-{datasets.DESCRIPTION}
+{_datasets.DESCRIPTION}
 Progress goes to standard error, a table and how to use the model to standard output. A file that is there is replaced,
 as a whole. The network is trained on one thread: a seed gives one result, bit for bit.
 
@@ -38,7 +37,7 @@ Needs safetensors, and for the digits scikit-learn: pip install "fastact[save,de
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the training to its parser."""
     add = parser.add_argument
-    add_data_arguments(parser)
+    _datasets.add_arguments(parser)
     add("--out", required=True, metavar="FILE", help=f"the model to write, FILE{SUFFIX}")
     add("--layers", type=_widths, default=[64, 64], metavar="N,N", help="units of each hidden layer (64,64)")
     add("--activation", choices=ACTIVATIONS, default="relu", help="activation of the hidden layers (relu)")
@@ -54,9 +53,8 @@ def run(arguments: argparse.Namespace) -> None:
     except ImportError as error:
         raise CommandError(str(error)) from None
     out = _checked_place(arguments.out)
-    check_slope(arguments.negative_slope)
-    data = datasets.load(arguments.data, arguments.target, arguments.drop, arguments.task)
-    split = datasets.split(data, arguments.seed)
+    data = _datasets.load(arguments.data, arguments.target, arguments.drop, arguments.task)
+    split = _datasets.split(data, arguments.seed)
     rate = {} if arguments.learning_rate is None else {"learning_rate": arguments.learning_rate}
     model, loss = network(
         data, arguments.layers, arguments.activation, arguments.negative_slope, arguments.init, arguments.seed
@@ -98,6 +96,7 @@ def for_raw_rows(model: nn.Sequential, X_scaling: Scaling, y_scaling: Scaling | 
 
 
 def _widths(text):
+    """Return the widths in an option's text, a type for ``add_argument``."""
     return [integer(1, 4096)(width) for width in text.split(",")]
 
 
@@ -119,19 +118,26 @@ def _table(model, data, split):
     for name, rows in (("training", split.training), ("validation", split.validation)):
         y = data.y[rows] if data.classes else data.y[rows, np.newaxis]
         means = model.evaluate(data.X[rows], y)
-        score = means["accuracy"] if data.classes else 1.0 - means["loss"] / (float(np.var(y)) or math.nan)
+        if data.classes:
+            score = means["accuracy"]
+        else:
+            variance = float(np.var(y))
+            score = 1.0 - means["loss"] / variance if variance > 0.0 else math.nan
         lines.append(f"{name:<10}{len(rows):>8,}  {means['loss']:>13.4g}  {score_text(data, score):>8}")
     return "\n".join(lines)
 
 
 def _usage(out: str, data: Dataset) -> str:
     """Return a program that uses the saved model."""
-    shown = ", ".join(map(repr, data.features[:4])) + ", ..." * (len(data.features) > 4)
-    unit = " (from 0 to 1)" * (data.name == "digits")
+    columns = ", ".join(map(repr, data.features[:4]))
+    if len(data.features) > 4:
+        columns += ", ..."
+    if data.name == "digits":
+        columns += " (from 0 to 1)"
     lines = [
         "from fastact import nn",
         f"model = nn.load({out!r})",
-        f"Y = model.predict(X)  # X: (rows, {len(data.features)}), columns {shown}{unit}",
+        f"Y = model.predict(X)  # X: (rows, {len(data.features)}), columns {columns}",
     ]
     if data.classes:
         lines.append(f"labels = [{data.classes}[k] for k in Y.argmax(axis=1)]")

@@ -17,21 +17,20 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastact import nn
-from fastact.diagnostics.models import diagnose
+from fastact.diagnostics._diagnose import diagnose
 from fastact.nn import _checks
 from fastact.nn._types import Integer, Real
 from fastact.nn.losses import LossName
 
 LOSS: LossName = "softmax_cross_entropy"
 BATCH_SIZE = 64
-TOO_HIGH = 5.0  # a learning rate
-CAUSES = ("negative_weights", "high_rate")
+HIGH_LEARNING_RATE = 5.0
 SLOPES = (0.0, 0.001, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0)
 
 Cause = Literal["negative_weights", "high_rate"]
@@ -109,7 +108,7 @@ def dying_relu(
     >>> relu.dead[1:], leaky.dead[1] == 1.0 > leaky.dead[2], leaky.accuracy > relu.accuracy
     ((1.0, 1.0), True, True)
     """
-    _checks.choose("cause", cause, dict.fromkeys(CAUSES))
+    _checks.choose("cause", cause, dict.fromkeys(get_args(Cause)))
     X = np.asarray(_checks.real_array("X", X), dtype=np.float32)
     if X.size == 0 or X.min() < 0.0:
         raise ValueError(f"X must have values of at least 0, got {X.min() if X.size else 'none'}")
@@ -120,7 +119,7 @@ def dying_relu(
     if cause == "negative_weights":
         relu.layers[0].W = -np.abs(relu.layers[0].W)
     else:
-        relu.fit(X, labels, loss=LOSS, optimizer=nn.SGD(TOO_HIGH), batch_size=BATCH_SIZE)
+        relu.fit(X, labels, loss=LOSS, optimizer=nn.SGD(HIGH_LEARNING_RATE), batch_size=BATCH_SIZE)
     model = nn.Sequential([nn.Dense(X.shape[1], width, "leaky_relu", slope), nn.Dense(width, outputs)], seed=seed)
     for layer, before in zip(model.layers, relu.layers, strict=True):
         layer.W, layer.b = before.W, before.b
@@ -206,7 +205,9 @@ def sweep_slopes(
     seeds = list(seeds)
     results = []
     for slope in slopes:
-        recoveries = [dying_relu(X, y, "negative_weights", slope, width=width, epochs=epochs, seed=s) for s in seeds]
+        recoveries = [
+            dying_relu(X, y, "negative_weights", slope, width=width, epochs=epochs, seed=seed) for seed in seeds
+        ]
         accuracies = [_test_accuracy(X, X_test, y, y_test, slope, seed, depth, width, epochs) for seed in seeds]
         results.append(SlopeResult(float(slope), recoveries, np.array(accuracies)))
     return results

@@ -33,19 +33,18 @@ ROWS_FOR_DEAD = 50  # on fewer rows a unit may be off by chance
 # limits leave room for small steps at the end of a training and Adam's large ones at its start.
 SMALL_UPDATE, LARGE_UPDATE = 1e-6, 0.2
 
-# Activation -> what to put in its place where it makes the gradient vanish or dies
-INSTEAD = {
+# Activation -> what to put in its place where it makes the gradient vanish or its units die
+ALTERNATIVES = {
     "sigmoid": "relu, leaky_relu or tanh (whose derivative reaches 1, not 0.25)",
     "tanh": "relu or leaky_relu (whose derivative is 1 wherever the unit is active)",
     "relu": "leaky_relu (whose derivative is never 0)",
 }
 
-
 # Activation at a network's end -> least and largest output
-BOUNDS = {"sigmoid": (0, 1), "softmax": (0, 1), "tanh": (-1, 1)}
+OUTPUT_RANGES = {"sigmoid": (0, 1), "softmax": (0, 1), "tanh": (-1, 1)}
 
 # Type -> its smallest normal number, below which gradients lose digits, and its smallest one, below which they are 0
-SMALLEST = {
+SMALLEST_NUMBERS = {
     name: (float(np.finfo(name).smallest_normal), float(np.finfo(name).smallest_subnormal))
     for name in ("float16", "float32", "float64")
 } | {"bfloat16": (2.0**-126, 2.0**-133)}
@@ -74,20 +73,20 @@ class Finding:
     value: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as a dictionary for JSON: an infinity or NaN, which it has not got, is None."""
+        """Return it as a dictionary; infinity and NaN, which JSON lacks, are None."""
         return dataclasses.asdict(self) | {"value": self.value if math.isfinite(self.value) else None}
 
 
 def find(diagnosis: fastact.diagnostics.Diagnosis) -> list[Finding]:
-    """Return what the numbers say, the gravest first; a single finding "healthy" where that is nothing."""
+    """Return what the numbers say, the most serious first; a single finding "healthy" where that is nothing."""
     rules = (_not_finite, _dead, _vanishing, _exploding, _logits, _saturated, _small_update, _large_update)
     findings = [finding for rule in rules if (finding := rule(diagnosis)) is not None]
     return findings or [_healthy(diagnosis)]
 
 
-def of_loss(activation: str | None, loss_name: str | None, outputs: int) -> Finding | None:
-    """Return what is wrong with a loss, which takes logits, behind a last activation; None where nothing is."""
-    least, largest = BOUNDS.get(activation or "", (-math.inf, math.inf))
+def loss_finding(activation: str | None, loss_name: str | None, outputs: int) -> Finding | None:
+    """Return what is wrong with a loss that takes logits after a last activation; None where nothing is."""
+    least, largest = OUTPUT_RANGES.get(activation or "", (-math.inf, math.inf))
     if loss_name == "softmax_cross_entropy" and least > -math.inf:
         applied, rows = "softmax", "a row"
         floor = math.log1p((outputs - 1) * math.exp(least - largest))
@@ -110,38 +109,34 @@ def _logits(diagnosis):
     return diagnosis.loss_finding
 
 
-def _reach(diagnosis: fastact.diagnostics.Diagnosis) -> list[tuple[fastact.diagnostics.LayerMeasures, float]]:
+def _gradient_shares(diagnosis):
     """Return each layer with its gradient's norm over the last layer's: what is left of the gradient there."""
     known = [layer for layer in diagnosis.layers if math.isfinite(layer.activation_gradient_norm)]
-    last = known[-1].activation_gradient_norm if known else 0.0
-    return [(layer, layer.activation_gradient_norm / last) for layer in known] if last > 0.0 else []
+    if not known or known[-1].activation_gradient_norm == 0.0:
+        return []
+    last = known[-1].activation_gradient_norm
+    return [(layer, layer.activation_gradient_norm / last) for layer in known]
 
 
 def _not_finite(diagnosis):
+    loss_is_finite = diagnosis.loss is None or math.isfinite(diagnosis.loss)
     bad = [
         layer
         for layer in diagnosis.layers
         if math.isinf(layer.weight_gradient_norm)
         or math.isinf(layer.activation_gradient_norm)
-        or (layer.activation_gradient_norm != layer.activation_gradient_norm and not _ok(diagnosis.loss))
+        or (math.isnan(layer.activation_gradient_norm) and not loss_is_finite)  # else it has merely not been measured
     ]
-    if not bad and _ok(diagnosis.loss):
+    if not bad and loss_is_finite:
         return None
+    gradients = f" and the gradients of {_names(bad)} are not finite" if bad else ""
     return Finding(
         bad[-1].index if bad else None,
         "not_finite",
-        f"The loss is {diagnosis.loss}{_and_gradients(bad)}: the numbers have left the range of the floats. A lower "
+        f"The loss is {diagnosis.loss}{gradients}: the numbers have left the range of the floats. A lower "
         "learning rate, gradient clipping, scaled inputs or smaller initial weights (init='unit_gain') would help.",
         math.nan if diagnosis.loss is None else diagnosis.loss,
     )
-
-
-def _and_gradients(bad):
-    return f" and the gradients of {_names(bad)} are not finite" if bad else ""
-
-
-def _ok(loss):
-    return loss is None or math.isfinite(loss)
 
 
 def _dead(diagnosis):
@@ -157,60 +152,59 @@ def _dead(diagnosis):
     return Finding(
         worst.index,
         "dead",
-        f"{_names(bad)} {_have(bad)} dead units: in {worst.name} {count} of {worst.units} ({worst.dead:.0%}) are off "
-        f"for each of the {diagnosis.rows:,} rows, so that their weights get no gradient.{every} A lower "
-        f"learning rate, init='he_uniform' with biases of 0, inputs of mean 0, or {INSTEAD['relu']} would help.",
+        f"{_names(bad)} {_agree(bad, 'has', 'have')} dead units: in {worst.name} {count} of {worst.units} "
+        f"({worst.dead:.0%}) are off for each of the {diagnosis.rows:,} rows, so that their weights get no gradient."
+        f"{every} A lower learning rate, init='he_uniform' with biases of 0, inputs of mean 0, or "
+        f"{ALTERNATIVES['relu']} would help.",
         worst.dead,
     )
 
 
 def _vanishing(diagnosis):
-    reach = _reach(diagnosis)
-    bad = [(layer, share) for layer, share in reach if share < VANISHED]
+    shares = _gradient_shares(diagnosis)
+    bad = [(layer, share) for layer, share in shares if share < VANISHED]
     if not bad:
         return None
     worst, share = min(bad, key=lambda pair: pair[1])
     starved = [layer for layer, _ in bad]
-    passing = _passing(diagnosis, worst)
-    product = math.prod(layer.gradient_factor for layer in passing)
-    normal, smallest = SMALLEST.get(diagnosis.dtype, (0.0, 0.0))
-    exact = [layer for layer in passing if layer.activation_gradient_norm > 1000.0 * normal]
-    left = f"Of the gradient at {reach[-1][0].name}, {share:.1e} is left at {worst.name}."
-    if share == 0.0 and passing[0].activation_gradient_norm < normal:
+    above = _layers_above(diagnosis, worst)
+    product = math.prod(layer.gradient_factor for layer in above)
+    normal, smallest = SMALLEST_NUMBERS.get(diagnosis.dtype, (0.0, 0.0))
+    exact = [layer for layer in above if layer.activation_gradient_norm > 1000.0 * normal]
+    left = f"Of the gradient at {shares[-1][0].name}, {share:.1e} is left at {worst.name}."
+    if share == 0.0 and above[0].activation_gradient_norm < normal:
         gone = max((layer for layer, share in bad if share == 0.0), key=lambda layer: layer.index)
         least = f"{smallest:.1e}, {diagnosis.dtype}'s smallest number"
         left = f"From {gone.name} down it is 0: it underflows, below {least}."
-        why = _cause_in_all(exact)
+        why = _cause_in_many(exact)
     elif product < max(VANISHED, 2.0 * share):
-        why = _cause(exact or passing)
+        why = _cause(exact or above)
     else:
-        why = _not_the_layers(passing, product)
+        why = _cause_elsewhere(above, product)
     return Finding(
         worst.index,
         "vanishing",
-        f"The gradient vanishes: {_names(starved)} starve{'s' * (len(starved) == 1)}. {left} {why}",
+        f"The gradient vanishes: {_names(starved)} {_agree(starved, 'starves', 'starve')}. {left} {why}",
         share,
     )
 
 
-def _passing(diagnosis, worst):
-    """Return the layers that pass the gradient on to the output of ``worst``.
+def _layers_above(diagnosis, lowest):
+    """Return the layers that pass the gradient on to the output of ``lowest``.
 
-    A layer that gets no gradient, above a dead one say, has no factor and is not among them.
+    A layer that gets no gradient itself, because one above it is dead, say, has no factor and is not among them.
     """
-    return [layer for layer in diagnosis.layers[worst.index + 1 :] if layer.activation_gradient_norm > 0.0]
+    return [layer for layer in diagnosis.layers[lowest.index + 1 :] if layer.activation_gradient_norm > 0.0]
 
 
-def _not_the_layers(passing, product):
+def _cause_elsewhere(layers, product):
     """Return why no layer is to blame: factors are not known, or they do not multiply to what was measured."""
     if math.isnan(product):
-        unknown = [layer for layer in passing if math.isnan(layer.gradient_factor)]
-        return (
-            f"Which layer does it cannot be said, for the factor{'s' * (len(unknown) > 1)} of {_names(unknown)} "
-            f"{_are(unknown)} not known: see |dL/dY| from layer to layer."
-        )
+        unknown = [layer for layer in layers if math.isnan(layer.gradient_factor)]
+        factors = _agree(unknown, "the factor of {} is", "the factors of {} are").format(_names(unknown))
+        return f"Which layer causes it cannot be told, for {factors} not known: see |dL/dY| from layer to layer."
     return (
-        f"The factors of the layers passed on the way multiply to {product:.2g}: the rest comes from what lies between "
+        f"The factors of the layers on the way multiply to {product:.2g}: the rest comes from what lies between "
         "the layers. A mean or a sum over the places of an image changes the norm so, and is no fault."
     )
 
@@ -222,7 +216,7 @@ def _cause(layers):
     return f"{least.name} passes on a factor of {least.gradient_factor:.2g}{_reason(least)}"
 
 
-def _cause_in_all(layers):
+def _cause_in_many(layers):
     """Return why the gradient shrinks to nothing in many layers, none of which is to blame alone; "" where unknown."""
     layers = sorted((layer for layer in layers if layer.gradient_factor > 0.0), key=lambda layer: layer.gradient_factor)
     if not layers:
@@ -235,18 +229,18 @@ def _cause_in_all(layers):
 def _reason(layer):
     """Return why a layer passes on so little, and what would help, to follow its factor."""
     if layer.dead == 1.0 and layer.activation == "relu":
-        return f", because all its units are dead. It needs its units back: {INSTEAD['relu']} would help."
+        return f", because all its units are dead. It needs its units back: {ALTERNATIVES['relu']} would help."
     if layer.saturated >= SATURATED:
         return (
             f": {layer.saturated:.0%} of its units' values are saturated. "
             "Smaller weights (init='glorot_uniform', weight decay), inputs of mean 0 and variance 1, or "
-            f"{INSTEAD[layer.activation]} would help."
+            f"{ALTERNATIVES[layer.activation]} would help."
         )
-    if layer.derivative_mean < 0.5 and layer.activation in INSTEAD:
+    if layer.derivative_mean < 0.5 and layer.activation in ALTERNATIVES:
         return (
             f": {layer.activation}'s derivative is {layer.derivative_mean:.2g} there in the mean, and the "
             "weights do not make up for it. init='unit_gain' (weights that do) or "
-            f"{INSTEAD[layer.activation]} would help."
+            f"{ALTERNATIVES[layer.activation]} would help."
         )
     derivative = (
         f" for {layer.activation}"
@@ -260,32 +254,32 @@ def _reason(layer):
 
 
 def _exploding(diagnosis):
-    reach = _reach(diagnosis)
-    bad = [(layer, share) for layer, share in reach if share > 1.0 / VANISHED]
+    shares = _gradient_shares(diagnosis)
+    bad = [(layer, share) for layer, share in shares if share > 1.0 / VANISHED]
     if not bad:
         return None
     worst, share = max(bad, key=lambda pair: pair[1])
-    passing = _passing(diagnosis, worst)
-    product = math.prod(layer.gradient_factor for layer in passing)
+    above = _layers_above(diagnosis, worst)
+    product = math.prod(layer.gradient_factor for layer in above)
     if product > min(1.0 / VANISHED, 0.5 * share):
-        largest = max(passing, key=lambda layer: layer.gradient_factor)
+        largest = max(above, key=lambda layer: layer.gradient_factor)
         why = (
             f"{largest.name} multiplies it by {largest.gradient_factor:.3g}. Smaller initial weights "
             "(init='unit_gain', 'he_uniform' for relu, 'glorot_uniform' for the rest), gradient clipping or a lower "
             "learning rate would help."
         )
     else:
-        why = _not_the_layers(passing, product)
+        why = _cause_elsewhere(above, product)
     return Finding(
         worst.index,
         "exploding",
-        f"The gradient explodes: at {worst.name} it is {share:.1e} times that at {reach[-1][0].name}. {why}",
+        f"The gradient explodes: at {worst.name} it is {share:.1e} times that at {shares[-1][0].name}. {why}",
         share,
     )
 
 
 def _saturated(diagnosis):
-    """Saturated layers. An output that a cross-entropy of its own follows may be as sure as it likes."""
+    """Saturated layers. The last layer may saturate where a cross-entropy, which lets it be sure, follows."""
     layers = diagnosis.layers if diagnosis.loss_name == "mse" else diagnosis.layers[:-1]
     bad = [layer for layer in layers if layer.saturated >= SATURATED]
     if not bad:
@@ -295,10 +289,10 @@ def _saturated(diagnosis):
     return Finding(
         worst.index,
         "saturated",
-        f"{_names(bad)} {_are(bad)} saturated: in {worst.name}{first} for {worst.saturated:.0%} of the values "
-        f"{worst.activation}'s derivative is next to nothing, and {worst.derivative_mean:.2g} in the mean of all. "
-        "Smaller weights (init='glorot_uniform', weight decay), a lower learning rate or "
-        f"{INSTEAD[worst.activation]} would help.",
+        f"{_names(bad)} {_agree(bad, 'is', 'are')} saturated: in {worst.name}{first} for {worst.saturated:.0%} of the "
+        f"values {worst.activation}'s derivative is next to nothing, and {worst.derivative_mean:.2g} in the mean of "
+        "all. Smaller weights (init='glorot_uniform', weight decay), a lower learning rate or "
+        f"{ALTERNATIVES[worst.activation]} would help.",
         worst.saturated,
     )
 
@@ -311,7 +305,7 @@ def _small_update(diagnosis):
     return Finding(
         worst.index,
         "small_update",
-        f"{_names(bad)} hardly move{'s' * (len(bad) == 1)}: a step changes the weights of {worst.name} by "
+        f"{_names(bad)} hardly {_agree(bad, 'moves', 'move')}: a step changes the weights of {worst.name} by "
         f"{worst.update_ratio:.1e} of their size, where about 1e-3 is usual. If the loss still ought to fall, a higher "
         "learning rate would help, or an optimiser with a rate for each weight (Adam).",
         worst.update_ratio,
@@ -333,38 +327,37 @@ def _large_update(diagnosis):
 
 
 def _healthy(diagnosis):
-    reach = [share for _, share in _reach(diagnosis)]
-    if not reach:
+    shares = [share for _, share in _gradient_shares(diagnosis)]
+    if not shares:
         return Finding(None, "healthy", "Nothing to say: the loss has no gradient on these data (it may be 0).", 0.0)
     off = [layer for layer in diagnosis.layers if layer.dead >= DEAD]
     if not off:
         units = "no layer is mostly dead or saturated."
     elif all(layer.activation == "leaky_relu" for layer in off):
-        units = f"none is saturated. {_names(off)} {_have(off)} units that are off for every row, but still learn."
+        have = _agree(off, "has", "have")
+        units = f"none is saturated. {_names(off)} {have} units that are off for every row, but still learn."
     else:
         units = f"none is saturated. {diagnosis.rows} rows are too few to tell which units are dead."
     return Finding(
         None,
         "healthy",
         "Nothing to say: healthy. The gradient at every layer's output is between "
-        f"{min(reach):.2g} and {max(reach):.2g} times that at the last layer's; {units}",
-        min(reach),
+        f"{min(shares):.2g} and {max(shares):.2g} times that at the last layer's; {units}",
+        min(shares),
     )
 
 
 def _names(layers):
-    """Return the names of layers: one, two, or the first and the last of more."""
+    """Return the names of layers as a phrase: of three or more in a row the first and the last."""
     names = [layer.name for layer in layers]
     if len(names) < 3:
         return " and ".join(names)
     indices = [layer.index for layer in layers]
-    whole = indices == list(range(indices[0], indices[-1] + 1))
-    return f"{names[0]} to {names[-1]}" if whole else ", ".join(names[:-1]) + f" and {names[-1]}"
+    if indices == list(range(indices[0], indices[-1] + 1)):
+        return f"{names[0]} to {names[-1]}"
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _have(layers):
-    return "has" if len(layers) == 1 else "have"
-
-
-def _are(layers):
-    return "is" if len(layers) == 1 else "are"
+def _agree(layers, singular, plural):
+    """Return the form of the verb that goes with so many layers."""
+    return singular if len(layers) == 1 else plural

@@ -17,14 +17,14 @@ from fastact.nn._types import Floats
 from fastact.nn.layers import Dense
 
 # Activation that saturates -> the largest value of its derivative
-LARGEST_SLOPE = {"sigmoid": 0.25, "tanh": 1.0}
+LARGEST_DERIVATIVE = {"sigmoid": 0.25, "tanh": 1.0}
 
-KEPT_SLOPES = 2**17  # values of φ′ that are kept for a layer's quartiles; of more, those of evenly spaced rows
+KEPT_DERIVATIVES = 2**17  # values of φ′ that are kept for a layer's quartiles; of more, those of evenly spaced rows
 
 
 @dataclass(frozen=True)
 class LayerMeasures:
-    """The numbers of one layer, Y = φ(Z) with Z = X W + b. What a layer has not got is NaN.
+    """The numbers of one layer, Y = φ(Z) with Z = X W + b. Numbers that a layer does not have are NaN.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class LayerMeasures:
     update_ratio: float = math.nan
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the numbers by name, for JSON: NaN and infinities, which it has not got, are None."""
+        """Return the numbers by name; NaN and infinities, which JSON lacks, are None."""
         return {name: _for_json(value) for name, value in dataclasses.asdict(self).items()}
 
 
@@ -98,7 +98,7 @@ class Diagnosis:
     dtype : str or None
         Type of the numbers in which the gradients were computed, "float32" say.
     loss_finding : Finding or None
-        What is wrong with the loss for this network: it takes for logits what a sigmoid, softmax or tanh has bounded.
+        What is wrong with the loss: it takes outputs for logits that a sigmoid, softmax or tanh has bounded.
     findings : list of Finding
         What the numbers say in words; one of kind "healthy" where there is nothing to say.
     """
@@ -117,14 +117,12 @@ class Diagnosis:
     def table(self) -> str:
         """Return the numbers as text, a line a layer."""
         rows = [_HEADER, *(_cells(layer) for layer in self.layers)]
-        width = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
-        return "\n".join(
-            "  ".join(
-                f"{cell:<{size}}" if column in (1, 2) else f"{cell:>{size}}"
-                for column, (cell, size) in enumerate(zip(row, width, strict=True))
-            ).rstrip()
-            for row in rows
-        )
+        columns = []
+        for title, *cells in zip(*rows, strict=True):
+            width = max(len(cell) for cell in (title, *cells))
+            aligned_left = title in ("layer", "activation")
+            columns.append([cell.ljust(width) if aligned_left else cell.rjust(width) for cell in (title, *cells)])
+        return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as dictionaries and lists that JSON can hold (None for NaN)."""
@@ -146,16 +144,20 @@ class Diagnosis:
             pandas is not installed.
         """
         pandas = _checks.extra("pandas", "pandas")
-        return pandas.DataFrame([columns(layer) for layer in self.layers]).set_index("index")
+        return pandas.DataFrame([dataframe_row(layer) for layer in self.layers]).set_index("index")
 
     def __str__(self) -> str:
-        loss = "" if self.loss is None else f", loss {self.loss:.4g}" + f" ({self.loss_name})" * bool(self.loss_name)
+        loss = ""
+        if self.loss is not None:
+            loss = f", loss {self.loss:.4g}"
+            if self.loss_name:
+                loss += f" ({self.loss_name})"
         findings = "\n".join(f"* {finding.text}" for finding in self.findings)
         return f"{self.rows:,} rows{loss}\n\n{self.table()}\n\n{findings}"
 
 
 _HEADER = ("", "layer", "activation", "units", "|dL/dW|", "|dL/dY|", "factor", "phi' mean", "saturated", "dead",
-           "zeros", "update")  # fmt: skip
+           "zeros", "update")
 
 
 def _cells(layer):
@@ -179,7 +181,7 @@ def _number(value, form):
     return "-" if math.isnan(value) else format(value, form)
 
 
-def columns(layer: LayerMeasures) -> dict[str, Any]:
+def dataframe_row(layer: LayerMeasures) -> dict[str, Any]:
     """Return a layer's numbers as a row of a data frame: a column for each of the five quantiles."""
     row = dataclasses.asdict(layer)
     names = [f"derivative_{name}" for name in ("least", "lower_quartile", "median", "upper_quartile", "largest")]
@@ -192,7 +194,7 @@ def _for_json(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def square_sum(array: Floats) -> float:
+def sum_of_squares(array: Floats) -> float:
     """Return the sum of squares; what float32 cannot hold is summed in float64."""
     total = float(np.vdot(array, array))
     if 1e-30 < total < math.inf:
@@ -201,7 +203,7 @@ def square_sum(array: Floats) -> float:
 
 
 def _quartiles(values):
-    """Return np.quantile's quartiles, for few values in a tenth of its time: a `Monitor` wants them every epoch."""
+    """Return the quartiles as np.quantile does, for few values in a tenth of its time, which a `Monitor` needs."""
     values.sort()
     quartiles = []
     for share in (0.25, 0.5, 0.75):
@@ -232,22 +234,22 @@ class LayerTotals:
         units: int,
         saturation_threshold: float,
         rows: int,
-        kept: int = KEPT_SLOPES,
+        kept: int = KEPT_DERIVATIVES,
     ) -> None:
         self.index, self.name, self.activation, self.units = index, name, activation, units
         self.ever_active: NDArray[np.bool_] | None = None
-        self._threshold = saturation_threshold * LARGEST_SLOPE.get(activation or "", math.nan)
-        self._step = max(1, math.ceil(rows * units / kept))
+        self._threshold = saturation_threshold * LARGEST_DERIVATIVE.get(activation or "", math.nan)
+        self._kept_every = max(1, math.ceil(rows * units / kept))
         self._rows = self._elements = self._zeros = self._saturated = 0
         self._slope_sum = 0.0
         self._least, self._largest = math.inf, -math.inf
-        self._kept: list[Floats] = []
+        self._kept_slopes: list[Floats] = []
         self._batches = 0
         self._output_squares = self._input_squares = 0.0
 
     @classmethod
     def of_layers(
-        cls, layers: Iterable[Dense], saturation_threshold: float, rows: int, kept: int = KEPT_SLOPES
+        cls, layers: Iterable[Dense], saturation_threshold: float, rows: int, kept: int = KEPT_DERIVATIVES
     ) -> list[LayerTotals]:
         """Return one for each layer of a network of fastact.nn."""
         return [
@@ -256,7 +258,8 @@ class LayerTotals:
         ]
 
     def add_units(self, Y: Floats, slopes: Floats | None, active: NDArray[np.bool_] | None) -> None:
-        """Count a batch: outputs, φ′ (None for the identity) and where Z > 0 (None where φ has no inactive side)."""
+        """Count a batch: outputs, slopes φ′(Z) (None for the identity), where Z > 0 (None where φ has no inactive
+        side)."""
         self._elements += Y.size
         self._zeros += Y.size - int(np.count_nonzero(Y))
         if active is not None:
@@ -265,12 +268,12 @@ class LayerTotals:
             self.ever_active |= active.any(axis=0)
         if slopes is not None:
             self._slope_sum += float(slopes.sum())
-            if self.activation in LARGEST_SLOPE:
+            if self.activation in LARGEST_DERIVATIVE:
                 self._saturated += int(np.count_nonzero(slopes < self._threshold))
             sizes = np.abs(slopes)
             self._least = min(self._least, float(sizes.min()))
             self._largest = max(self._largest, float(sizes.max()))
-            self._kept.append(sizes[-self._rows % self._step :: self._step].copy())
+            self._kept_slopes.append(sizes[-self._rows % self._kept_every :: self._kept_every].copy())
         self._rows += len(Y)
 
     def add_gradients(self, output_squares: float, input_squares: float = math.nan) -> None:
@@ -280,28 +283,30 @@ class LayerTotals:
         self._input_squares += input_squares
 
     def result(
-        self, weight_gradient_norm: float = math.nan, update_ratio: float = math.nan, mean: bool = False
+        self, weight_gradient_norm: float = math.nan, update_ratio: float = math.nan, batch_mean: bool = False
     ) -> LayerMeasures:
-        """Return the measures; ``mean`` makes the gradient's norm a root mean square over the batches."""
-        known = self.activation is None or bool(self._kept)
+        """Return the measures; with ``batch_mean`` the gradient's norm is a root mean square over the batches."""
         quantiles: tuple[float, ...]
-        slope_mean, quantiles = (1.0, (1.0,) * 5) if known else (math.nan, (math.nan,) * 5)
-        if self._kept:
-            slope_mean = self._slope_sum / self._elements
-            quantiles = (self._least, *_quartiles(np.concatenate(self._kept, axis=None)), self._largest)
+        if self._kept_slopes:
+            derivative_mean = self._slope_sum / self._elements
+            quantiles = (self._least, *_quartiles(np.concatenate(self._kept_slopes, axis=None)), self._largest)
+        elif self.activation is None:
+            derivative_mean, quantiles = 1.0, (1.0,) * 5
+        else:
+            derivative_mean, quantiles = math.nan, (math.nan,) * 5
         squares = self._output_squares
         return LayerMeasures(
-            self.index,
-            self.name,
-            self.activation,
-            self.units,
-            weight_gradient_norm,
-            math.sqrt(squares / (self._batches or 1) if mean else squares),
-            slope_mean,
-            quantiles,
-            math.sqrt(self._input_squares / squares) if squares > 0.0 else math.nan,
-            self._saturated / self._elements if self.activation in LARGEST_SLOPE else math.nan,
-            math.nan if self.ever_active is None else 1.0 - float(self.ever_active.mean()),
-            self._zeros / self._elements,
-            update_ratio,
+            index=self.index,
+            name=self.name,
+            activation=self.activation,
+            units=self.units,
+            weight_gradient_norm=weight_gradient_norm,
+            activation_gradient_norm=math.sqrt(squares / max(1, self._batches) if batch_mean else squares),
+            derivative_mean=derivative_mean,
+            derivative_quantiles=quantiles,
+            gradient_factor=math.sqrt(self._input_squares / squares) if squares > 0.0 else math.nan,
+            saturated=self._saturated / self._elements if self.activation in LARGEST_DERIVATIVE else math.nan,
+            dead=math.nan if self.ever_active is None else 1.0 - float(self.ever_active.mean()),
+            zeros=self._zeros / self._elements,
+            update_ratio=update_ratio,
         )

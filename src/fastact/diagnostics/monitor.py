@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -9,21 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastact import nn
-from fastact.diagnostics.findings import of_loss
-from fastact.diagnostics.measures import Diagnosis, LayerMeasures, LayerTotals, columns, square_sum
+from fastact.diagnostics.findings import loss_finding
+from fastact.diagnostics.measures import Diagnosis, LayerMeasures, LayerTotals, dataframe_row, sum_of_squares
 from fastact.nn import _checks
 from fastact.nn._types import Floats, Integer, Real
 from fastact.nn.layers import ActiveUnits
 
-KEPT_SLOPES = 2**11  # values of φ′ of a batch that are kept for a layer's quartiles
+KEPT_DERIVATIVES = 2**11  # values of φ′ of a batch that are kept for a layer's quartiles
+
+# What `Monitor.array` takes
+NUMBERS = [
+    field.name
+    for field in dataclasses.fields(LayerMeasures)
+    if field.name not in ("index", "name", "activation", "units")
+]
 
 
 class Monitor(nn.Callback):
     """Measure every layer in training: gradients, φ′, saturated and dead units, sizes of the steps.
 
-    The first batch of an epoch is measured, and after it one in ``every``: the step itself, with nothing computed
-    twice. On the other batches only layers of ReLUs are looked at whose units have not all been active in this epoch
-    yet.
+    The first batch of an epoch is measured, and then one in ``every``: the step itself, with nothing computed twice.
+    On the other batches only those ReLU layers are looked at that have units not yet active in this epoch.
 
     Parameters
     ----------
@@ -67,68 +74,80 @@ class Monitor(nn.Callback):
             "saturation_threshold", saturation_threshold, below=1.0, positive=True
         )
         self.history: list[list[LayerMeasures]] = []
-        self._last: tuple[Any, ...] = ()  # of the last epoch, what a Diagnosis takes after its layers
-        self._inactive: dict[nn.Dense, ActiveUnits] = {}  # layers with units that have not been active in this epoch
+        self._indices: dict[nn.Dense, int] = {}  # of the layers
+        # Of the step that is being measured: the weights before it; sums of squares of ∂L/∂Y, the last layer's first
+        self._weights_before: list[Floats] = []
+        self._output_squares: list[float] = []
+        # Of the present epoch
+        self._totals: list[LayerTotals] = []
+        self._weight_gradient_squares: list[float] = []
+        self._update_ratios: list[float] = []
+        self._batches = self._rows = 0
+        self._inactive: dict[nn.Dense, ActiveUnits] = {}  # layers with units that have not been active yet
+        # Of the last epoch
+        self._diagnosis: Diagnosis | None = None
 
     def on_fit_begin(self, model: nn.Sequential) -> None:
-        self.history = []
-        self._weights = [np.empty_like(layer.W) for layer in model.layers]
-        self._places = {layer: index for index, layer in enumerate(model.layers)}
+        self.history, self._diagnosis = [], None
+        self._indices = {layer: index for index, layer in enumerate(model.layers)}
+        self._weights_before = [np.empty_like(layer.W) for layer in model.layers]
         self._start_epoch(model)
 
     def _start_epoch(self, model: nn.Sequential) -> None:
-        self._totals: list[LayerTotals] = []
-        self._weight_squares = [0.0] * len(model.layers)
+        self._totals = []
+        self._weight_gradient_squares = [0.0] * len(model.layers)
         self._update_ratios = [math.nan] * len(model.layers)
-        self._look_for_active({})
         self._batches = self._rows = 0
-        self._squares: list[float] = []  # of the batch that is being measured
+        self._output_squares = []
+        self._mark_active_units({})
 
     def on_batch_begin(self, model: nn.Sequential, epoch: int, batch: int) -> nn.callbacks.BackwardHook | None:
-        if self._squares:
+        if self._output_squares:
             self._finish_batch(model)
         if (batch - 1) % self.every:
-            if self._inactive and not batch & (batch - 1):  # a power of two: often at first, when units come in
-                self._look_for_active(self._inactive)
+            if self._inactive and batch & (batch - 1) == 0:  # at powers of two: most units become active early
+                self._mark_active_units(self._inactive)
             return None
-        for weights, layer in zip(self._weights, model.layers, strict=True):
+        for weights, layer in zip(self._weights_before, model.layers, strict=True):
             weights[...] = layer.W
-        return self._see
+        return self._measure_layer
 
-    def _look_for_active(self, inactive):
-        """Have the backward passes of layers mark which units are active, as long as there are others."""
+    def _mark_active_units(self, inactive: dict[nn.Dense, ActiveUnits]) -> None:
+        """Have the backward passes of these layers mark which units are active, if any have not been marked yet."""
         for layer, units in self._inactive.items():
             layer._active_units.remove(units)
         self._inactive = {layer: units for layer, units in inactive.items() if not units.seen.all()}
         for layer, units in self._inactive.items():
             layer._active_units.append(units)
 
-    def _see(self, layer: nn.Dense, dY: Floats) -> None:
-        assert layer.output is not None
+    def _measure_layer(self, layer: nn.Dense, dY: Floats) -> None:
+        assert layer.output is not None  # a forward pass has been made
         if not self._totals:
-            self._totals = LayerTotals.of_layers(self._places, self.saturation_threshold, len(dY), KEPT_SLOPES)
-        self._totals[self._places[layer]].add_units(layer.output, layer.slopes(), layer.active())
-        if not self._squares:
+            self._totals = LayerTotals.of_layers(self._indices, self.saturation_threshold, len(dY), KEPT_DERIVATIVES)
+        self._totals[self._indices[layer]].add_units(layer.output, layer.slopes(), layer.active())
+        if not self._output_squares:
             self._rows += len(dY)
-        self._squares.append(square_sum(dY))
+        self._output_squares.append(sum_of_squares(dY))
 
-    def _finish_batch(self, model):
+    def _finish_batch(self, model: nn.Sequential) -> None:
         """Measure the step that has been taken: layers hold its gradients until the next backward pass."""
         self._batches += 1
-        below = math.nan  # ∂L/∂X of the first layer is not computed
-        for index, (layer, total, squares) in enumerate(
-            zip(model.layers, self._totals, reversed(self._squares), strict=True)
-        ):
-            total.add_gradients(squares, below)
-            below = squares
-            self._weight_squares[index] += square_sum(layer.dW)
-            before = self._weights[index]
-            size = square_sum(before)
-            before -= layer.W
-            self._update_ratios[index] = math.sqrt(square_sum(before) / size) if size > 0.0 else math.nan
-        self._squares = []
+        input_squares = math.nan  # ∂L/∂X of the first layer is not computed
+        for index, layer in enumerate(model.layers):
+            output_squares = self._output_squares[-1 - index]
+            self._totals[index].add_gradients(output_squares, input_squares)
+            input_squares = output_squares  # of the next layer
+            self._weight_gradient_squares[index] += sum_of_squares(layer.dW)
+            weights = self._weights_before[index]
+            weight_squares = sum_of_squares(weights)
+            weights -= layer.W
+            if weight_squares > 0.0:
+                self._update_ratios[index] = math.sqrt(sum_of_squares(weights) / weight_squares)
+            else:
+                self._update_ratios[index] = math.nan
+        self._output_squares = []
         if self._batches == 1:
-            self._look_for_active(
+            self._mark_active_units(
                 {
                     layer: ActiveUnits(total.ever_active, self._rows)
                     for layer, total in zip(model.layers, self._totals, strict=True)
@@ -137,18 +156,19 @@ class Monitor(nn.Callback):
             )
 
     def on_epoch_end(self, model: nn.Sequential, epoch: int, history: nn.History) -> None:
-        if self._squares:
+        if self._output_squares:
             self._finish_batch(model)
-        self.history.append(
-            [
-                total.result(math.sqrt(squares / self._batches), ratio, mean=True)
-                for total, squares, ratio in zip(self._totals, self._weight_squares, self._update_ratios, strict=True)
-            ]
-        )
-        assert model.loss is not None
+        layers = [
+            total.result(math.sqrt(squares / self._batches), ratio, batch_mean=True)
+            for total, squares, ratio in zip(
+                self._totals, self._weight_gradient_squares, self._update_ratios, strict=True
+            )
+        ]
+        self.history.append(layers)
+        assert model.loss is not None  # it is being trained
         rows = max([self._rows, *(units.rows for units in self._inactive.values())])
-        finding = of_loss(model.layers[-1].activation, model.loss.name, model.out_features)
-        self._last = (rows, history["loss"][-1], model.loss.name, str(model.dtype), finding)
+        finding = loss_finding(model.layers[-1].activation, model.loss.name, model.out_features)
+        self._diagnosis = Diagnosis(layers, rows, history["loss"][-1], model.loss.name, str(model.dtype), finding)
         self._start_epoch(model)
 
     def array(self, name: str) -> NDArray[np.float64]:
@@ -161,7 +181,7 @@ class Monitor(nn.Callback):
         ValueError
             There is no such number.
         """
-        _checks.choose("name", name, NUMBERS)
+        _checks.choose("name", name, dict.fromkeys(NUMBERS))
         return np.array([[getattr(layer, name) for layer in layers] for layers in self.history], dtype=np.float64)
 
     def diagnosis(self) -> Diagnosis:
@@ -172,9 +192,9 @@ class Monitor(nn.Callback):
         ValueError
             No epoch has been finished.
         """
-        if not self.history:
+        if self._diagnosis is None:
             raise ValueError("there is nothing to diagnose: the monitor has seen no finished epoch")
-        return Diagnosis(self.history[-1], *self._last)
+        return self._diagnosis
 
     def to_dataframe(self) -> Any:
         """Return a pandas.DataFrame: a row for each epoch (counted from 1) and layer, a column a number.
@@ -186,15 +206,11 @@ class Monitor(nn.Callback):
         """
         pandas = _checks.extra("pandas", "pandas")
         rows = [
-            {"epoch": epoch, **columns(layer)} for epoch, layers in enumerate(self.history, start=1) for layer in layers
+            {"epoch": epoch, **dataframe_row(layer)}
+            for epoch, layers in enumerate(self.history, start=1)
+            for layer in layers
         ]
         return pandas.DataFrame(rows).set_index(["epoch", "index"])
 
     def __repr__(self):
         return f"Monitor(every={self.every}, saturation_threshold={self.saturation_threshold:g})"
-
-
-# Names that `Monitor.array` takes
-NUMBERS = dict.fromkeys(
-    name for name in LayerMeasures.__dataclass_fields__ if name not in ("index", "name", "activation", "units")
-)

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastact import nn
-from fastact.diagnostics.measures import LARGEST_SLOPE, Diagnosis
+from fastact.diagnostics.measures import LARGEST_DERIVATIVE, Diagnosis
 from fastact.nn import _checks
 from fastact.nn._types import Integer, Real
 from fastact.nn.initializers import Initializer, InitializerName
@@ -75,7 +75,7 @@ def bound(activation: Activation | None, depth: Integer, negative_slope: Real = 
     >>> [theory.bound(name, 10) for name in ("tanh", "relu", "leaky_relu")]
     [1.0, 1.0, 1.0]
     """
-    largest = LARGEST_SLOPE.get(activation or "", 1.0)
+    largest = LARGEST_DERIVATIVE.get(activation or "", 1.0)
     if activation == "leaky_relu":
         largest = max(1.0, abs(float(negative_slope)))
     return largest ** _checks.integer("depth", depth)
@@ -86,14 +86,15 @@ def passed_on(diagnosis: Diagnosis) -> float:
 
     It is 0 where a layer below that one gets no gradient, though such a layer has no factor of its own.
     """
-    *below, last = diagnosis.layers[:-1]
-    if last.activation_gradient_norm > 0.0 and any(layer.activation_gradient_norm == 0.0 for layer in below):
+    hidden = diagnosis.layers[:-1]
+    *lower, last = hidden
+    if last.activation_gradient_norm > 0.0 and any(layer.activation_gradient_norm == 0.0 for layer in lower):
         return 0.0
-    return math.prod(layer.gradient_factor for layer in diagnosis.layers[:-1])
+    return math.prod(layer.gradient_factor for layer in hidden)
 
 
 def own_bound(model: nn.Sequential) -> float:
-    """Return the most that a model's hidden layers can leave of a gradient, its own weights in it: ``Π max |φ′| ‖W‖₂``.
+    """Return the most that a model's hidden layers can leave of a gradient, by its own weights: ``Π max |φ′| ‖W‖₂``.
 
     ‖W‖₂ is the largest singular value of W.
     """
@@ -104,7 +105,7 @@ def own_bound(model: nn.Sequential) -> float:
 
 
 def unit(rng: np.random.Generator, shape: tuple[int, int], negative_slope: Real = 0.0) -> NDArray[np.float64]:
-    """Initialiser of weights of size one: an orthogonal matrix, whose singular values are all 1 (1 or -1 for 1 x 1)."""
+    """Initialise weights of size one: an orthogonal matrix, whose singular values are all 1 (1 or -1 for 1 x 1)."""
     return nn.orthogonal(rng, shape, 1.0)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations  # np.random, which NumPy loads when it is fi
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, Literal, NamedTuple, get_args, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -17,6 +17,7 @@ from fastact.nn._types import Floats, Integer
 from fastact.nn.initializers import Initializer, InitializerName
 
 Activation = Literal["sigmoid", "tanh", "relu", "leaky_relu"]
+ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 
 # Activation after a layer -> initialiser that suits it.
 DEFAULT_INITIALIZER: dict[Activation | None, InitializerName] = {

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 import os
 import platform
@@ -19,13 +17,11 @@ from typing import Any
 import numpy as np
 
 import fastact
+from fastact import _commands, _datasets
 from fastact._commands import CommandError, UsageError, integer, names, one_thread, real
-from fastact.nn import initializers
-from fastact.nn.layers import DEFAULT_INITIALIZER
-from fastact.report import data as datasets
+from fastact.nn.layers import ACTIVATIONS
 from fastact.report import experiment
 
-ACTIVATIONS = tuple(name for name in DEFAULT_INITIALIZER if name is not None)
 PAGE, NUMBERS = "report.html", "report.json"
 
 DESCRIPTION = f"""\
@@ -33,7 +29,7 @@ Train the same deep network with each activation and write about it into a folde
 network and holds findings, plots, tables and the settings that reproduce it; the plots as SVG and PNG; {NUMBERS}
 with all numbers. Progress goes to standard error, the findings to standard output, too.
 
-{datasets.DESCRIPTION}
+{_datasets.DESCRIPTION}
 Needs Matplotlib, and for the digits scikit-learn: pip install "fastact[plot,demo]".
 """
 
@@ -41,44 +37,16 @@ Needs Matplotlib, and for the digits scikit-learn: pip install "fastact[plot,dem
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the report to its parser."""
     add = parser.add_argument
-    add_data_arguments(parser)
+    _datasets.add_arguments(parser)
     add("--out", required=True, metavar="DIR", help="the folder to write; a report that is there is replaced")
     add("--activations", default=list(ACTIVATIONS), type=names(ACTIVATIONS), metavar="NAMES",
-        help="all (the default), or some: sigmoid,relu")  # fmt: skip
+        help="all (the default), or some: sigmoid,relu")
     add("--depth", type=integer(1, 100), default=10, metavar="N", help="hidden layers (10)")
     add("--width", type=integer(1, 4096), default=64, metavar="N", help="units in each (64)")
     add("--learning-rate", type=real(0.0), default=0.02, metavar="R", help="of gradient descent (0.02)")
-    add(
-        "--momentum", type=real(0.0, below=1.0, least_allowed=True), default=0.9, metavar="M", help="its momentum (0.9)"
-    )
-    add_training_arguments(parser, epochs=30)
-
-
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that `datasets.load` takes."""
-    add = parser.add_argument
-    add("--data", required=True, metavar="DATA", help="digits, FILE.csv or FILE.npz")
-    add("--target", metavar="NAME", help="the column, or array, to be learnt")
-    add("--drop", default=[], type=_list, metavar="NAMES", help='columns to leave out: a,b,"c, with a comma"')
-    add("--task", choices=["classification", "regression"], help="what the target is (by default seen from it)")
-
-
-def add_training_arguments(parser: argparse.ArgumentParser, epochs: int) -> None:
-    """Add the options of any training; ``epochs`` is the default."""
-    add = parser.add_argument
-    add("--epochs", type=integer(1), default=epochs, metavar="N", help=f"passes over the data ({epochs})")
-    add("--batch-size", type=integer(1), default=64, metavar="N", help="rows in a step (64)")
-    add("--negative-slope", type=real(), default=0.01, metavar="S", help="slope of leaky_relu (0.01)")
-    add("--init", choices=list(initializers.INITIALIZERS), metavar="NAME",
-        help="initialiser; by default the one that suits the activation")  # fmt: skip
-    add("--seed", type=integer(0), default=0, metavar="N", help="seed of weights, batches and validation rows (0)")
-
-
-def check_slope(slope: float) -> None:
-    """Refuse a slope that the networks, which are float32, cannot hold."""
-    with np.errstate(over="ignore"):
-        if not np.isfinite(np.float32(slope)):
-            raise UsageError(f"--negative-slope must be finite in float32, got {slope:g}")
+    momentum = real(0.0, below=1.0, or_equal=True)
+    add("--momentum", type=momentum, default=0.9, metavar="M", help="its momentum (0.9)")
+    _commands.add_training_arguments(parser, epochs=30)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -89,15 +57,21 @@ def run(arguments: argparse.Namespace) -> None:
         raise CommandError(f'the report needs Matplotlib ({error}); install it: pip install "fastact[plot]"') from None
     from fastact.report import page
 
-    check_slope(arguments.negative_slope)
-    dataset = datasets.load(arguments.data, arguments.target, arguments.drop, arguments.task)
-    split = datasets.split(dataset, arguments.seed)
+    dataset = _datasets.load(arguments.data, arguments.target, arguments.drop, arguments.task)
+    split = _datasets.split(dataset, arguments.seed)
     settings = experiment.Settings(
-        arguments.depth, arguments.width, arguments.epochs, min(arguments.batch_size, len(split.X)),
-        arguments.learning_rate, arguments.momentum, arguments.negative_slope, arguments.init, arguments.seed,
-    )  # fmt: skip
+        depth=arguments.depth,
+        width=arguments.width,
+        epochs=arguments.epochs,
+        batch_size=min(arguments.batch_size, len(split.X)),
+        learning_rate=arguments.learning_rate,
+        momentum=arguments.momentum,
+        negative_slope=arguments.negative_slope,
+        init=arguments.init,
+        seed=arguments.seed,
+    )
     out = Path(arguments.out)
-    with _folder(out) as folder:
+    with _new_folder(out) as folder:
         with one_thread():
             runs = experiment.train(dataset, split, arguments.activations, settings)
         findings = experiment.summary(dataset, split, runs)
@@ -112,29 +86,29 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _folder(out: Path) -> Iterator[Path]:
-    """Give a new folder beside ``out`` that becomes ``out`` in the end, or goes away with an error."""
+def _new_folder(out: Path) -> Iterator[Path]:
+    """Yield a new folder beside ``out``, which becomes ``out`` at the end, or is removed after an error."""
     _check_replaceable(out)
-    whole = Path(os.path.abspath(out))
-    spare = whole.with_name(f".{whole.name}.{os.getpid()}")
+    absolute = Path(os.path.abspath(out))
+    temporary = absolute.with_name(f".{absolute.name}.{os.getpid()}")
     try:
-        spare.parent.mkdir(parents=True, exist_ok=True)
-        spare.mkdir()
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
     except OSError as error:
         raise UsageError(f"--out {out}: the folder cannot be made: {error.strerror}") from None
     try:
-        yield spare
+        yield temporary
         if out.exists():
-            old = spare.with_name(f"{spare.name}.old")
+            old = temporary.with_name(f"{temporary.name}.old")
             out.rename(old)
-            spare.rename(out)
+            temporary.rename(out)
             shutil.rmtree(old)
         else:
-            spare.rename(out)
+            temporary.rename(out)
     except OSError as error:  # a full disk, say
         raise CommandError(f"--out {out}: the report cannot be written: {error.strerror or error}") from None
     finally:
-        shutil.rmtree(spare, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _check_replaceable(out):
@@ -163,19 +137,8 @@ def _command(arguments):
     for name, value in vars(arguments).items():
         if name in ("run", "command") or value is None or value == []:
             continue
-        words += [f"--{name.replace('_', '-')}", _line(value) if isinstance(value, (list, tuple)) else str(value)]
+        words += [f"--{name.replace('_', '-')}", _commands.csv_line(value) if isinstance(value, list) else str(value)]
     return shlex.join(words)
-
-
-def _list(text):
-    """Return the names in a line of them, as in a CSV file: one that has a comma stands in quotes."""
-    return next(csv.reader([text]), None) or [""]  # the column without a name, a table's index say
-
-
-def _line(names):
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(names)
-    return line.getvalue()
 
 
 def _document(dataset, split, settings, runs, findings, command) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from fastact import nn
+from fastact._datasets import Dataset, Split
 from fastact.diagnostics import Diagnosis, Monitor, diagnose
 from fastact.nn.initializers import InitializerName
 from fastact.nn.layers import Activation
 from fastact.nn.losses import LossName
 from fastact.nn.progress import Progress
-from fastact.report.data import Dataset, Split
 
 SMALL_SHARE = 0.0005  # what is less is 0.0 %
 

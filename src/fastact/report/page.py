@@ -11,8 +11,8 @@ from string import Template
 from typing import Any, NamedTuple
 
 from fastact import _drawing, plots
+from fastact._datasets import Dataset
 from fastact.nn.progress import Progress
-from fastact.report.data import Dataset
 from fastact.report.experiment import Run, Settings, percent, score_text
 
 PNG_DPI = 160
@@ -90,7 +90,7 @@ def html(document: dict[str, Any], data: Dataset, runs: Sequence[Run], figures: 
     values = {
         "title": escape(f"What activations do: {data.name}"),
         "introduction": escape(introduction),
-        "findings": _list(document["findings"]),
+        "findings": _bullets(document["findings"]),
         "table": _summary_table(data, runs),
         "explanation": escape(explanation),
         "training": _figures(figures, "training"),
@@ -100,24 +100,24 @@ def html(document: dict[str, Any], data: Dataset, runs: Sequence[Run], figures: 
         "command": escape(document["command"]),
         "settings": "".join(
             f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>"
-            for name, value in {**_spelt(settings), **document["versions"]}.items()
+            for name, value in {**_readable(settings), **document["versions"]}.items()
         ),
     }
     template = resources.files("fastact.report").joinpath("page.html").read_text(encoding="utf-8")
     return Template(template).substitute(values)
 
 
-def _spelt(settings):
+def _readable(settings):
     """Return the settings by names to read."""
     shown = {name: value for name, value in settings.items() if value is not None}
     return {name.replace("_", " "): value for name, value in {"init": "by activation", **shown}.items()}
 
 
-def _list(lines):
-    return "<ul>" + "".join(f"<li>{_unbroken(escape(line))}</li>" for line in lines) + "</ul>"
+def _bullets(lines):
+    return "<ul>" + "".join(f"<li>{_without_breaks(escape(line))}</li>" for line in lines) + "</ul>"
 
 
-def _unbroken(text):
+def _without_breaks(text):
     """Keep lines from ending within a number: before its per cent sign, or behind the minus of its exponent."""
     return re.sub(r"(?<=\de)-(?=\d)", "\u2011", re.sub(r"(?<=\d) %", "\u00a0%", text))
 
@@ -125,7 +125,7 @@ def _unbroken(text):
 def _summary_table(data, runs):
     score = "accuracy" if data.classes else "R²"
     head = ["activation", "training loss", "validation loss", f"validation {score}", "gradient, first / last",
-            "saturated", "dead", "zeros"]  # fmt: skip
+            "saturated", "dead", "zeros"]
     rows = []
     for run in runs:
         losses = ["–" if run.error else f"{run.history[name][-1]:.4g}" for name in ("loss", "val_loss")]
@@ -146,7 +146,7 @@ def _network(run, figures):
         diagnosis = getattr(run, when)
         if diagnosis is not None:
             parts.append(f"<p>{when.capitalize()} training:</p>")
-            parts.append(_list(finding.text for finding in diagnosis.findings))
+            parts.append(_bullets(finding.text for finding in diagnosis.findings))
             parts.append(f"<details><summary>All numbers {when} training</summary>")
             parts.append(f"<pre>{escape(diagnosis.table())}</pre></details>")
     parts.append(f'<div class="figures">{_figures(figures, run.activation)}</div>')

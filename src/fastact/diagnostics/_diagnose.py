@@ -1,4 +1,4 @@
-"""One call for every kind of model."""
+"""`diagnose`: one call for every kind of model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from fastact import nn
-from fastact.diagnostics import sequential, sklearn, torch
+from fastact.diagnostics import sequential
 from fastact.diagnostics.measures import Diagnosis
 from fastact.nn import _checks
 from fastact.nn._types import Integer, Real
@@ -35,8 +35,8 @@ def diagnose(
 
         A PyTorch module is measured in evaluation mode (dropout passes all, batch normalisation uses its running
         means). A layer there is a product with a weight (linear or convolution) and the activation that follows it:
-        sigmoid, tanh, ReLU or leaky ReLU, as module, function or method. Of what is one call for torch, `nn.LSTM` say,
-        nothing is seen.
+        sigmoid, tanh, ReLU or leaky ReLU, as module, function or method. Nothing is
+        measured inside of what is a single call for torch, such as `nn.LSTM`.
     X : array_like, shape (rows, in_features)
         What the model is trained on; for PyTorch an array or tensor of any shape with rows first.
     y : array_like
@@ -85,16 +85,29 @@ def diagnose(
     """
     batch_size = _checks.integer("batch_size", batch_size)
     threshold = _checks.number("saturation_threshold", saturation_threshold, below=1.0, positive=True)
-    if torch.is_module(model):
-        if isinstance(loss, nn.Loss):
-            loss = loss.name  # type: ignore[assignment]
-        return torch.measure_module(model, X, y, loss, batch_size, threshold)
     if isinstance(model, nn.Sequential):
         chosen = loss or model.loss or sequential.default_loss(y, model.out_features)
-        return sequential.measure(model, X, y, nn.losses.get(chosen), batch_size, threshold)  # type: ignore[arg-type]
-    if sklearn.is_perceptron(model):
-        return sklearn.measure_perceptron(model, X, y, loss, batch_size, threshold)  # type: ignore[arg-type]
+        loss = nn.losses.get(chosen)  # type: ignore[arg-type]  # get refuses a function
+        return sequential.measure(model, X, y, loss, batch_size, threshold)
+    if _is_torch_module(model):
+        from fastact.diagnostics.torch import measure_module
+
+        return measure_module(model, X, y, loss.name if isinstance(loss, nn.Loss) else loss, batch_size, threshold)
+    if _is_perceptron(model):
+        from fastact.diagnostics.sklearn import measure_perceptron
+
+        return measure_perceptron(model, X, y, loss, batch_size, threshold)
     raise TypeError(
         "model must be an nn.Sequential, a fitted MLPClassifier or MLPRegressor, or a torch.nn.Module, got "
         f"{type(model).__name__}; of a pipeline give the last step, and X as the steps before transform it"
     )
+
+
+def _is_torch_module(model: object) -> bool:
+    """Return whether a model is a torch.nn.Module, without importing torch."""
+    return any(c.__module__ == "torch.nn.modules.module" and c.__name__ == "Module" for c in type(model).__mro__)
+
+
+def _is_perceptron(model: object) -> bool:
+    """Return whether a model has the interface of scikit-learn's multi-layer perceptrons, fitted or not."""
+    return hasattr(model, "hidden_layer_sizes") and hasattr(model, "activation") and hasattr(model, "predict")
