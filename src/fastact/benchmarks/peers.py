@@ -116,7 +116,7 @@ class Library:
 
     name: str
     package: str | None = None  # what pip calls it, where it has another name
-    ways: ClassVar[dict[str, "Way"]]
+    ways: ClassVar[dict[str, "Way"]] = {}
     can_be_held = True  # to an instruction set, by an environment variable (or it uses none above the baseline)
     takes = staticmethod(lambda inputs: True)  # whether it can work on arrays of this layout
     settle = 0.0  # seconds: its idle threads slow others down for longer than the pause between samples
