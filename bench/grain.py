@@ -21,7 +21,7 @@ import numpy as np
 
 import fastact
 from fastact import kernels
-from fastact.benchmarks.cases import KI, Case, arrays, elements
+from fastact.benchmarks.cases import KI, Case, arrays, format_size
 from fastact.benchmarks.peers import OPERATIONS, empty
 
 WORK = 20e-6  # seconds worth a thread of their own
@@ -66,7 +66,7 @@ def measure(repeats):
             grain = kernels.grain(operation, dtype)
             call = call_of(operation, dtype, 2 * grain)
             row = [fastact.get_isa(), operation, dtype, f"{each * 1e9:.3f}", f"{WORK / each / KI:.1f} Ki"]
-            row += [elements(grain), f"{ratio(call, 20 * repeats):.2f}", f"{ratio(call, repeats, PAUSE):.2f}"]
+            row += [format_size(grain), f"{ratio(call, 20 * repeats):.2f}", f"{ratio(call, repeats, PAUSE):.2f}"]
             print(f"| {' | '.join(row)} |", flush=True)
 
 

@@ -111,7 +111,8 @@ def main():
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        run(*options.one[:1], options.folder, options.one[1], options.limit)
+        way, kind = options.one
+        run(way, options.folder, kind, options.limit)
         return
     rows = max(1, int(options.gib * 2**30) // (4 * COLUMNS * CHUNK)) * CHUNK
     size = rows * COLUMNS * 4 / 2**20

@@ -39,7 +39,7 @@ def time(benchmark, libraries):
             contestant = library.contestant(inputs, mode)
             if contestant is None:
                 pytest.skip(f"{library.name} has no {operation} for {dtype}, {mode}, {layout}")
-            benchmark.group = f"{operation} {dtype} {cases.elements(size)}, {mode}, {layout}"
+            benchmark.group = f"{operation} {dtype} {cases.format_size(size)}, {mode}, {layout}"
             benchmark.extra_info["statement"] = contestant.statement
             benchmark(contestant.function())
 
@@ -50,7 +50,7 @@ def time(benchmark, libraries):
 @each_dtype
 @each_pass
 @each_library
-@pytest.mark.parametrize("size", [1, pytest.param(KI, marks=pytest.mark.smoke), 64 * KI, MI], ids=cases.elements)
+@pytest.mark.parametrize("size", [1, pytest.param(KI, marks=pytest.mark.smoke), 64 * KI, MI], ids=cases.format_size)
 def test_pass(time, library, operation, dtype, size):
     """With `out=`, from the cost of a call to an array that a second-level cache does not hold."""
     time(library, operation, dtype, size)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import mpmath
 import numpy as np
@@ -52,7 +53,7 @@ def test_a_ratio_is_made_of_a_pair(monkeypatch):
     """A machine that gets ten times slower from pair to pair changes the times and not the ratios."""
     taken = []
 
-    class Script(timing.Clock):
+    class Script(timing.Sampler):
         def __init__(self, contestant, sample_seconds, pause):
             self.base = {"ours": 2.0, "peer": 6.0}[contestant.name]
 
@@ -60,7 +61,7 @@ def test_a_ratio_is_made_of_a_pair(monkeypatch):
             taken.append(self.base)
             return self.base * 10.0 ** ((len(taken) - 1) // 2)
 
-    monkeypatch.setattr(timing, "Clock", Script)
+    monkeypatch.setattr(timing, "Sampler", Script)
     ours, peer = (timing.Contestant(name, "", {}) for name in ("ours", "peer"))
     timed = timing.compare(ours, [peer], rounds=3)
     assert taken == [2.0, 6.0, 6.0, 2.0, 2.0, 6.0]
@@ -76,9 +77,9 @@ def test_spread_is_that_of_numpy(rng):
 
 
 def test_a_sample_is_long_enough_for_the_clock():
-    clock = timing.Clock(timing.Contestant("short", "pass", {}), 1e-3, 0.0)
-    assert clock.calls > 1000
-    assert timing.Clock(timing.Contestant("long", "sleep(2e-3)", {"sleep": time.sleep}), 1e-3, 0.0).calls == 1
+    sampler = timing.Sampler(timing.Contestant("short", "pass", {}), 1e-3, 0.0)
+    assert sampler.calls > 1000
+    assert timing.Sampler(timing.Contestant("long", "sleep(2e-3)", {"sleep": time.sleep}), 1e-3, 0.0).calls == 1
 
 
 def test_calls_after_a_pause_are_not_timed():
@@ -89,8 +90,8 @@ def test_calls_after_a_pause_are_not_timed():
         time.sleep(2e-2 if not calls or time.perf_counter() - calls[-1] > 5e-3 else 2e-3)
         calls.append(time.perf_counter())
 
-    clock = timing.Clock(timing.Contestant("ours", "call()", {"call": call}), 0, 1e-2)
-    assert 2e-3 <= clock.sample() < 1e-2
+    sampler = timing.Sampler(timing.Contestant("ours", "call()", {"call": call}), 0, 1e-2)
+    assert 2e-3 <= sampler.sample() < 1e-2
 
 
 @pytest.mark.parametrize("pause", [0.0, 1e-4])
@@ -108,11 +109,11 @@ def test_threads_of_a_library_settle(pause):
 def test_a_sample_begins_with_its_pause():
     times = []
     contestant = timing.Contestant("ours", "take()", {"take": lambda: times.append(time.perf_counter())})
-    clock = timing.Clock(contestant, 0, 2e-2)
+    sampler = timing.Sampler(contestant, 0, 2e-2)
     del times[:]
     for _ in range(3):
         start = time.perf_counter()
-        clock.sample()
+        sampler.sample()
         assert times[0] - start >= 2e-2
         del times[:]
 
@@ -124,12 +125,12 @@ def test_a_sample_begins_with_its_pause():
 def test_pauses_between_libraries_on_several_threads(group, threads, least, monkeypatch):
     pauses = []
 
-    class Clock(timing.Clock):
+    class Sampler(timing.Sampler):
         def __init__(self, contestant, sample_seconds, pause):
             pauses.append(pause)
             super().__init__(contestant, sample_seconds, 0.0)
 
-    monkeypatch.setattr(timing, "Clock", Clock)
+    monkeypatch.setattr(timing, "Sampler", Sampler)
     before = fastact.get_num_threads()
     layout = "64-32" if group == "dense" else "contiguous"
     case = cases.Case(group, "relu", "float32", "into", KI, layout, threads, "")
@@ -216,8 +217,8 @@ def test_statements_compute_the_pass(library, rng):
 @pytest.mark.parametrize("library", peers.LIBRARIES, ids=lambda library: library.name)
 def test_what_can_be_written_to_an_array_can_be_a_new_one(library):
     """No library stays out of the allocating calls with a pass that it has elsewhere."""
-    lacking = [operation for operation, way in library.ways.items() if way.into and not way.new]
-    assert library.ways and lacking == []
+    lacking = [operation for operation, way in library.statements.items() if way.into and not way.new]
+    assert library.statements and lacking == []
 
 
 def test_arrays_start_at_a_page():
@@ -251,8 +252,8 @@ def test_jax_works_in_place_on_what_is_donated(operation, size):
 @pytest.mark.parametrize("size", [1, KI])
 def test_a_wrong_slope_shows_in_one_element(size, monkeypatch):
     """Leaky ReLU of a positive number is right for every slope; the check takes more numbers."""
-
-    monkeypatch.setattr(Wrong, "ways", {"leaky_relu": peers.Way(into="np.maximum(x, 0.0100001 * x, out=out)")})
+    statement = "np.maximum(x, 0.0100001 * x, out=out)"
+    monkeypatch.setattr(Wrong, "statements", {"leaky_relu": peers.Statements(into=statement)})
     case = cases.Case("call", "leaky_relu", "float64", "into", size, "contiguous", 1, "")
     inputs = worker.inputs_of(case)
     probe = worker.probe_of(case, inputs)
@@ -276,7 +277,7 @@ def test_repeated_backward_passes_in_place_stay_clear_of_the_subnormals(operatio
 
 def test_a_library_that_does_nothing_in_place_is_refused(monkeypatch):
     """Though φ′ is 1 at the y that is timed."""
-    monkeypatch.setattr(Wrong, "ways", {"tanh_backward": peers.Way(inplace="None")})
+    monkeypatch.setattr(Wrong, "statements", {"tanh_backward": peers.Statements(inplace="None")})
     case = cases.Case("cache", "tanh_backward", "float64", "inplace", KI, "contiguous", 1, "")
     assert "wrong by up to" in Wrong(1).fault(worker.probe_of(case, worker.inputs_of(case)), "inplace")
 
@@ -380,9 +381,9 @@ class Wrong(peers.Library):
 ])  # fmt: skip
 def test_what_is_wrong_is_not_timed(statement, words, monkeypatch):
     """A wrong slope, an error, and what is right: only the last is among the contestants."""
-    monkeypatch.setattr(Wrong, "ways", {"leaky_relu": peers.Way(into=statement)})
+    monkeypatch.setattr(Wrong, "statements", {"leaky_relu": peers.Statements(into=statement)})
     case = cases.Case("cache", "leaky_relu", "float64", "into", KI, "contiguous", 1, "")
-    contestants, wrong, _ = worker._pass(case, [peers.Fastact(1), Wrong(1)])
+    contestants, wrong, _ = worker._pass_contestants(case, [peers.Fastact(1), Wrong(1)])
     assert [contestant.name for contestant in contestants] == ["fastact", *([] if words else ["numpy"])]
     assert wrong.keys() == ({"numpy"} if words else set()) and (words or "") in wrong.get("numpy", "")
 
@@ -396,16 +397,17 @@ def test_what_is_wrong_is_not_timed(statement, words, monkeypatch):
 def test_a_result_that_is_not_written_is_wrong(written, size, monkeypatch):
     """All libraries write to the same array, fastact first: what it left there must not count for the next."""
     statement = f"size = out.size; {written} = np.maximum(x, 0){written.removeprefix('out')}"
-    monkeypatch.setattr(Wrong, "ways", {"relu": peers.Way(into=statement)})
+    monkeypatch.setattr(Wrong, "statements", {"relu": peers.Statements(into=statement)})
     case = cases.Case("memory", "relu", "float32", "into", size, "contiguous", 1, "")
-    contestants, wrong, _ = worker._pass(case, [peers.Fastact(1), Wrong(1)])
+    contestants, wrong, _ = worker._pass_contestants(case, [peers.Fastact(1), Wrong(1)])
     assert [contestant.name for contestant in contestants] == ["fastact"] and "wrong by" in wrong["numpy"]
 
 
 def test_fastact_that_is_wrong_ends_the_run(monkeypatch):
-    monkeypatch.setattr(peers.Fastact, "ways", {"relu": peers.Way(into="np.maximum(x, 1, out=out)")})
+    monkeypatch.setattr(peers.Fastact, "statements", {"relu": peers.Statements(into="np.maximum(x, 1, out=out)")})
+    case = cases.Case("cache", "relu", "float64", "into", KI, "contiguous", 1, "")
     with pytest.raises(worker.Rejected, match="fastact wrong by up to"):
-        worker._pass(cases.Case("cache", "relu", "float64", "into", KI, "contiguous", 1, ""), [peers.Fastact(1)])
+        worker._pass_contestants(case, [peers.Fastact(1)])
 
 
 def test_yardsticks_of_cases():
@@ -417,7 +419,7 @@ def test_yardsticks_of_cases():
         ({}, "stream_copy"), ({"mode": "inplace"}, "scale"), ({"group": "cache", "size": 64 * KI}, "scale"),
         ({"size": KI}, None), ({"layout": "transposed"}, None), ({"mode": "new"}, None),
     ]:  # fmt: skip
-        limit = worker._yardstick(case._replace(**changed), inputs)
+        limit = worker._limit(case._replace(**changed), inputs)
         assert limit is None if name is None else f"yardsticks.{name}(" in limit.statement
 
 
@@ -430,7 +432,7 @@ def test_a_library_that_is_missing_is_named(monkeypatch):
 
 def test_products_are_those_of_a_step():
     """Three products a layer, but for the gradient of the network's input: counted in multiplications."""
-    names = networks.products("784-256-256-10").namespace
+    names = networks.matrix_products("784-256-256-10").namespace
     count = sum(A.shape[0] * A.shape[1] * B.shape[1] for A, B, C in names["triples"])
     sizes = [784 * 256, 256 * 256, 256 * 10]
     assert count == 128 * (3 * sum(sizes) - sizes[0])
@@ -479,10 +481,10 @@ def test_errors_are_measured_in_ulp():
 
     class Off(peers.Library):
         name = "off"
-        ways = {"sigmoid": peers.Way(new="off(x)")}  # noqa: RUF012
+        statements: ClassVar = {"sigmoid": peers.Statements(new="off(x)")}
 
         def __init__(self):
-            self.names = {"off": self.sigmoid}
+            self.namespace = {"off": self.sigmoid}
 
         @staticmethod
         def sigmoid(x):
@@ -709,7 +711,7 @@ def test_ahead_even_behind(document, low, high, place):
     """By the quartiles, as they are printed."""
     row = report.rows_of(document)[0]
     row.times = {"fastact": {}, "numpy": {"ratio": {"median": (low + high) / 2, "low": low, "high": high}}}
-    assert [len(rows) for rows in report.split([row])] == [int(place == index) for index in range(3)]
+    assert [len(rows) for rows in report.split_by_outcome([row])] == [int(place == index) for index in range(3)]
 
 
 def test_what_was_called_has_every_dense_layer_and_the_compiled_functions(document):
@@ -731,7 +733,7 @@ def test_what_was_called_has_every_dense_layer_and_the_compiled_functions(docume
 def test_a_slope_that_is_a_float32_is_said():
     pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
     case = cases.Case("cache", "leaky_relu", "float64", "into", KI, "contiguous", 1, "")
-    _, wrong, _ = worker._pass(case, peers.load(1, names=["onnxruntime"])[0])
+    _, wrong, _ = worker._pass_contestants(case, peers.load(1, names=["onnxruntime"])[0])
     assert "wrong by up to" in wrong["onnxruntime"] and "float32" in wrong["onnxruntime"]
 
 

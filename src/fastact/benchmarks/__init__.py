@@ -37,7 +37,10 @@ def run(arguments):
     from fastact.benchmarks import report
     from fastact.benchmarks.runner import Run
 
-    kind = next((kind for kind in ("whole", "exact", "smoke") if getattr(arguments, kind)), "quick")
+    kind = "quick"
+    for option in ("whole", "exact", "smoke"):
+        if getattr(arguments, option):
+            kind = option
     output = os.path.join("bench", "results", kind) if arguments.output is None else arguments.output
     folder = report.check_folder(output)
     run = Run(kind, _printable(shlex.join(["python", *_program(), *sys.argv[1:]])))

@@ -1,6 +1,9 @@
 """What is measured: the rows of the report, quick and whole."""
 
+from __future__ import annotations
+
 import itertools
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -20,16 +23,17 @@ SCALING_SIZES = (64 * KI, MI, 16 * MI)
 STEADY_OUTPUTS = {"sigmoid_backward": (1 + 5**0.5) / 2, "tanh_backward": 0.0}
 
 
-def elements(size):
-    """Return a number of elements as 1, 64 Ki, 16 Mi."""
+def format_size(size: int) -> str:
+    """Return a number of elements as text: 1, 64 Ki, 16 Mi."""
     for unit, name in ((MI, "Mi"), (KI, "Ki")):
         if size >= unit and size % unit == 0:
             return f"{size // unit} {name}"
     return str(size)
 
 
-# A layout of its own: every element takes the second step of the exact passes, and the processor's slow way.
-WORST = "nothing but subnormal numbers"
+def format_threads(count: int) -> str:
+    """Return a number of threads as text: 1 thread, 2 threads."""
+    return "1 thread" if count == 1 else f"{count} threads"
 
 
 class Case(NamedTuple):
@@ -61,6 +65,10 @@ class Case(NamedTuple):
     threads: int
     level: str
 
+    @property
+    def is_network(self) -> bool:
+        return self.group in ("dense", "training")
+
 
 GROUPS = {
     "accuracy": "Largest errors",
@@ -81,7 +89,7 @@ class Settings(NamedTuple):
 
     rounds: int
     sample_seconds: float
-    most_seconds: float  # a row begins no new round after this
+    max_seconds: float  # a row begins no new round after this
     points: int  # where errors are searched
 
 
@@ -98,7 +106,8 @@ def _transposed(size, fill):
 
 
 def _broadcast(size, fill):
-    return np.lib.stride_tricks.as_strided(row := fill(COLUMNS), (size // COLUMNS, COLUMNS), (0, row.itemsize))
+    row = fill(COLUMNS)
+    return np.lib.stride_tricks.as_strided(row, (size // COLUMNS, COLUMNS), (0, row.itemsize))
 
 
 LAYOUTS = {
@@ -108,16 +117,18 @@ LAYOUTS = {
     "transposed": _transposed,
     "one row, broadcast": _broadcast,
 }
+# Not one of `LAYOUTS`: every element takes the second step of the exact passes, and the processor's slow path.
+WORST = "nothing but subnormal numbers"
 
 
-def steady_output(case):
+def steady_output(case: Case) -> float | None:
     """Return the y of `STEADY_OUTPUTS` for a backward pass in place that has one, else None."""
     return STEADY_OUTPUTS.get(case.operation) if case.mode == "inplace" else None
 
 
-def arrays(case):
+def arrays(case: Case) -> tuple[np.ndarray, ...]:
     """Return the inputs of a case: x of N(0, 3); for a backward pass dy of N(0, 1) and y, the output for such an x (in
-    place for some one of `STEADY_OUTPUTS`).
+    place for some passes the number in `STEADY_OUTPUTS`).
 
     Past 1 Mi elements the numbers repeat.
     """
@@ -129,31 +140,32 @@ def arrays(case):
             array[start : start + MI] = numbers[: size - start]
         return array
 
-    def normal(scale):
-        def fill(size):
-            return repeated(rng.standard_normal(min(size, MI), np.float32) * np.float32(scale), size)
-
-        return fill
-
-    def outputs(size):
-        if (steady := steady_output(case)) is not None:
-            return full(size, steady, case.dtype)
-        x = normal(3)(min(size, MI))
-        return repeated(getattr(_reference, case.operation.removesuffix("_backward"))(x), size)
+    def normal(size, scale):
+        return repeated(rng.standard_normal(min(size, MI), np.float32) * np.float32(scale), size)
 
     if case.layout == WORST:
         return (full(case.size, 1e-42, case.dtype),)
     layout = LAYOUTS[case.layout]
     if not case.operation.endswith("_backward"):
-        return (layout(case.size, normal(3)),)
-    dy = layout(case.size, normal(1))
-    return dy, outputs(case.size).reshape(dy.shape)
+        return (layout(case.size, partial(normal, scale=3)),)
+    dy = layout(case.size, partial(normal, scale=1))
+    steady = steady_output(case)
+    if steady is not None:
+        y = full(case.size, steady, case.dtype)
+    else:
+        x = normal(min(case.size, MI), scale=3)
+        y = repeated(getattr(_reference, case.operation.removesuffix("_backward"))(x), case.size)
+    return dy, y.reshape(dy.shape)
 
 
-def thread_counts():
+def thread_counts() -> list[int]:
     """Return 1, 2, 4, … and the number of processors this process may use."""
-    most = runtime._processors()
-    return sorted({*itertools.takewhile(lambda n: n < most, (2**k for k in range(12))), most})
+    processors = runtime._processors()
+    counts, power = [], 1
+    while power < processors:
+        counts.append(power)
+        power *= 2
+    return [*counts, processors]
 
 
 def _passes(group, sizes, modes, *, threads, level, operations=OPERATIONS, dtypes=DTYPES, layouts=("contiguous",)):
@@ -172,21 +184,19 @@ def _exact(layouts, **where):
 
 
 def _networks(names, *, threads, level, activations=ACTIVATIONS):
-    layers = {}  # a layer that stands in several networks is measured once a batch size
-    for name in names:
-        for features in itertools.pairwise(name.split("-")):
-            layers["-".join(features), NETWORKS[name]] = None
+    layers = [
+        ("-".join(features), NETWORKS[name]) for name in names for features in itertools.pairwise(name.split("-"))
+    ]
     dense = [
         Case("dense", activation, "float32", "into", batch, features, threads, level)
-        for features, batch in layers
+        for features, batch in dict.fromkeys(layers)  # a layer of several networks is measured once a batch size
         for activation in activations
     ]
-    return dense + [
-        Case("training", "step", "float32", "inplace", NETWORKS[name], name, threads, level) for name in names
-    ]
+    steps = [Case("training", "step", "float32", "inplace", NETWORKS[name], name, threads, level) for name in names]
+    return dense + steps
 
 
-def quick():
+def quick() -> tuple[list[Case], Settings]:
     """Return the cases and the settings of a run of about two minutes: the best instruction set only."""
     most, level = thread_counts()[-1], available_isas()[0]
     one = {"threads": 1, "level": level}
@@ -200,18 +210,18 @@ def quick():
         *_passes("new", [64 * KI], ["new"], operations=ACTIVATIONS, dtypes=["float32"], **one),
         *_networks(list(NETWORKS)[:3], activations=["relu"], **one),
     ]  # fmt: skip
-    return cases, Settings(rounds=15, sample_seconds=5e-4, most_seconds=6.0, points=2**18)
+    return cases, Settings(rounds=15, sample_seconds=5e-4, max_seconds=6.0, points=2**18)
 
 
-WHOLE = Settings(rounds=15, sample_seconds=1e-3, most_seconds=4.0, points=2**19)
+WHOLE = Settings(rounds=15, sample_seconds=1e-3, max_seconds=4.0, points=2**19)
 
 
-def whole():
+def whole() -> tuple[list[Case], Settings]:
     """Return the cases and the settings of the whole report: half an hour or so."""
     counts, levels = thread_counts(), available_isas()
     best, most = levels[0], counts[-1]
     one, all_threads = {"threads": 1, "level": best}, {"threads": most, "level": best}
-    cases = []
+    cases: list[Case] = []
     for level in levels:
         cases += _passes("accuracy", [0], ["into"], threads=1, level=level)
         cases += _passes("cache", [64 * KI], ["into"], threads=1, level=level)
@@ -229,19 +239,19 @@ def whole():
     for threads in counts:
         cases += _passes("scaling", SCALING_SIZES, ["into"], operations=SCALING_OPERATIONS, threads=threads, level=best)
         cases += _networks(NETWORKS, threads=threads, level=best)
-    known = {}  # what stands in the caches or in main memory already is not measured again for the scaling
+    distinct: dict[tuple[object, ...], Case] = {}  # what another group has is not measured again for the scaling
     for case in cases:
-        known.setdefault(case[1:], case)
-    return list(known.values()), WHOLE
+        distinct.setdefault(case[1:], case)
+    return list(distinct.values()), WHOLE
 
 
-def exact():
+def exact() -> tuple[list[Case], Settings]:
     """Return the cases and the settings for the passes of fastact.exact: some minutes."""
     cases = [case for level in available_isas() for case in _exact(["contiguous", WORST], threads=1, level=level)]
     return cases, WHOLE
 
 
-def smoke():
+def smoke() -> tuple[list[Case], Settings]:
     """Return a few small cases: to see that everything runs, not to measure."""
     one = {"threads": 1, "level": available_isas()[-1]}
     cases = [
@@ -251,7 +261,7 @@ def smoke():
         *_exact([WORST], **one)[:1],
         *_networks(list(NETWORKS)[:1], activations=["relu"], **one),
     ]
-    return cases, Settings(rounds=3, sample_seconds=1e-5, most_seconds=0.1, points=2**10)
+    return cases, Settings(rounds=3, sample_seconds=1e-5, max_seconds=0.1, points=2**10)
 
 
 PLANS = {"quick": quick, "whole": whole, "exact": exact, "smoke": smoke}

@@ -20,7 +20,7 @@ NETWORKS = {"64-32-32-10": 32, "784-256-256-10": 128, "784-512-512-10": 256, "10
 
 
 def dense_forward(in_features, out_features, batch, activation, threads):
-    """Offer the forward pass of one layer with bias and activation.
+    """Return the contestants for the forward pass of one layer with bias and activation.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def dense_forward(in_features, out_features, batch, activation, threads):
 
 
 def training_step(network_name, threads):
-    """Offer a whole training step of a network; the parameters are described with `dense_forward`.
+    """Return the contestants for a whole training step of a network.
 
     All start from the same weights, and each has taken three steps when they are returned. A step changes the weights
     but not the work, so it may be repeated at will.
@@ -79,23 +79,22 @@ def training_step(network_name, threads):
     """
     model, X, y = _problem(network_name)
     fastact.set_num_threads(threads)
-    names = {"model": model, "X": X, "y": y, "loss": nn.softmax_cross_entropy}
-    names["optimizer"] = nn.SGD(LEARNING_RATE, MOMENTUM)
+    optimizer = nn.SGD(LEARNING_RATE, MOMENTUM)
+    names = {"model": model, "X": X, "y": y, "loss": nn.softmax_cross_entropy, "optimizer": optimizer}
     ours = Contestant("fastact", "model.train_on_batch(X, y, loss=loss, optimizer=optimizer)", names)
     makers = {"numpy": _numpy_step, "torch": _torch_step, "jax": _jax_step, "sklearn": _sklearn_step}
     others, wrong = _contestants(makers, threads, model, X, y)  # they copy the weights, so before our first step
 
-    our_losses, *their_losses = ([_number(_result(one, "loss")) for _ in range(3)] for one in (ours, *others))
-    wrong |= {
-        other.name: f"losses {np.round(losses, 5)}, not {np.round(our_losses, 5)}"
-        for other, losses in zip(others, their_losses, strict=True)
-        if not np.allclose(losses, our_losses, rtol=1e-4, atol=0.0)
-    }
+    our_losses = _first_losses(ours)
+    for other in others:
+        losses = _first_losses(other)
+        if not np.allclose(losses, our_losses, rtol=1e-4, atol=0.0):
+            wrong[other.name] = f"losses {np.round(losses, 5)}, not {np.round(our_losses, 5)}"
     return ours, [other for other in others if other.name not in wrong], wrong
 
 
-def products(network_name):
-    """Offer the matrix products of a training step and nothing else, by NumPy into arrays made before.
+def matrix_products(network_name):
+    """Return the matrix products of a training step and nothing else, by NumPy into arrays made before.
 
     No step that makes its products with the same BLAS can take less time.
 
@@ -141,7 +140,7 @@ def _contestants(makers, *arguments):
         except ImportError:  # `peers.load` gives the reason
             continue
         except Exception as error:
-            wrong[name] = f"fails: {type(error).__name__}: {error}"
+            wrong[name] = f"fails: {peers.describe(error)}"
             continue
         if contestant is not None:
             contestants.append(contestant)
@@ -154,13 +153,14 @@ def _result(contestant, name):
     return contestant.namespace[name] if value is None else value
 
 
-def _number(value):
-    """Return a Python float from a number, a tensor with a gradient, or an array of one element."""
-    return value.item() if hasattr(value, "item") else value
+def _first_losses(contestant):
+    """Take three steps and return their losses as floats: a library gives a float, a tensor or an array."""
+    losses = [_result(contestant, "loss") for _ in range(3)]
+    return [loss.item() if hasattr(loss, "item") else loss for loss in losses]
 
 
 def _numpy_dense(threads, layer, X, library=peers.NumPy):
-    """``x`` is ``out``: the activation in place."""
+    """The product goes into ``out``, which is also the activation's ``x``, to work in place."""
     inputs = peers.Inputs(layer.activation, np.zeros((len(X), layer.out_features), np.float32))
     activation = library(threads).contestant(inputs, "inplace")
     if activation is None:

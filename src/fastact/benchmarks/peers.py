@@ -11,11 +11,14 @@ A statement may also name arrays of the output's shape that are made before: ``s
 ``slopes``.
 """
 
+from __future__ import annotations
+
 import importlib
 import importlib.metadata
 import os
+from collections.abc import Collection
 from functools import cached_property
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -35,9 +38,19 @@ PAGE = 4096  # bytes
 TOLERANCE = {"float32": 64 * 2.0**-24, "float64": 64 * 2.0**-53}
 
 
+def input_names(operation: str) -> tuple[str, ...]:
+    """Return what the inputs of a pass are called in its statements."""
+    return ("dy", "y") if operation.endswith("_backward") else ("x",)
+
+
+def describe(error: Exception) -> str:
+    """Return an exception as text: its class and its message."""
+    return f"{type(error).__name__}: {error}"
+
+
 def empty(shape, dtype):
-    """Return an array that starts at a page, as NumPy's own do not: 16 bytes further on a pass over vectors of 64 bytes
-    may take half as long again."""
+    """Return an array that starts at a page, unlike NumPy's own, which start 16 bytes further on: there a pass over
+    vectors of 64 bytes may take half as long again."""
     dtype = np.dtype(dtype)
     memory = np.empty(int(np.prod(shape)) * dtype.itemsize + PAGE, np.uint8)
     start = -memory.ctypes.data % PAGE
@@ -51,8 +64,8 @@ def full(shape, value, dtype):
     return array
 
 
-class Way(NamedTuple):
-    """How a library computes one pass."""
+class Statements(NamedTuple):
+    """How a library computes one pass, by mode."""
 
     into: str | None = None
     inplace: str | None = None
@@ -60,7 +73,7 @@ class Way(NamedTuple):
 
 
 class Inputs:
-    """The arrays of one comparison: the operation's inputs, their copies, and an output.
+    """The arrays of one comparison: the inputs of the operation, and an output that all libraries share.
 
     Parameters
     ----------
@@ -70,38 +83,42 @@ class Inputs:
         The inputs, as fastact takes them.
     """
 
-    def __init__(self, operation, *arrays):
+    def __init__(self, operation: str, *arrays: np.ndarray) -> None:
         self.operation = operation
         self.plain_operation = operation.removeprefix("exact_")  # which other libraries have
-        self.arrays = dict(zip(("dy", "y") if operation.endswith("_backward") else ("x",), arrays, strict=True))
-        self.first = next(iter(self.arrays))
+        self.arrays = dict(zip(input_names(operation), arrays, strict=True))
+        self.first = input_names(operation)[0]
         self.shape = np.broadcast_shapes(*(array.shape for array in arrays))
         self.dtype = arrays[0].dtype
         self.out = empty(self.shape, self.dtype)
-        self.original = None
 
     @cached_property
     def expected(self):
-        """Which elements are compared (of a large array both ends and a sample of the rest, whose step is odd, so that
-        every place in a vector is met), and the float64 reference for them."""
-        size, most = self.out.size, 2**20
-        end = most // 4
-        parts = slice(None) if size <= most else np.r_[:end, end : size - end : size // most | 1, size - end : size]
-        reference = getattr(_reference, self.plain_operation)
-        return parts, reference(*(array[parts] for array in self.arrays.values()))
+        """Which elements are compared, as an index, and the float64 reference for them.
 
-    def names(self, mode):
-        """Return the arrays by name: in place, the input is a copy that the output is too."""
+        Of a large array these are both ends and a sample of the rest, whose step is odd, so that every place in a
+        vector is met.
+        """
+        size, limit = self.out.size, 2**20
+        if size <= limit:
+            index = slice(None)
+        else:
+            end = limit // 4
+            index = np.r_[:end, end : size - end : size // limit | 1, size - end : size]
+        reference = getattr(_reference, self.plain_operation)
+        return index, reference(*(array[index] for array in self.arrays.values()))
+
+    def namespace(self, mode: str) -> dict[str, np.ndarray]:
+        """Return the arrays by name. In place, the first input and ``out`` are one array, a copy of that input."""
         if mode == "new":
             return dict(self.arrays)
         if mode == "into":
             return {**self.arrays, "out": self.out}
-        self.original = self.arrays[self.first]
-        self.out[...] = self.original
+        self.out[...] = self.arrays[self.first]
         return {**self.arrays, self.first: self.out, "out": self.out}
 
 
-def _contiguous(inputs):
+def _contiguous(inputs: Inputs) -> bool:
     return all(array.flags.c_contiguous and array.shape == inputs.shape for array in inputs.arrays.values())
 
 
@@ -116,39 +133,45 @@ class Library:
 
     name: str
     package: str | None = None  # what pip calls it, where it has another name
-    ways: ClassVar[dict[str, "Way"]] = {}
+    statements: ClassVar[dict[str, Statements]] = {}
     can_be_held = True  # to an instruction set, by an environment variable (or it uses none above the baseline)
-    takes = staticmethod(lambda inputs: True)  # whether it can work on arrays of this layout
-    settle = 0.0  # seconds: its idle threads slow others down for longer than the pause between samples
+    settle = 0.0  # seconds: see `Contestant`
 
-    def __init__(self, threads):
-        self.names = {"np": np}
+    def __init__(self, threads: int) -> None:
+        self.namespace: dict[str, Any] = {"np": np}
         self.threads = threads
         self.version = importlib.metadata.version(self.package or self.name)
 
-    def arrays(self, names):
-        """Return the arrays as the library takes them: where it can, sharing the memory of the given ones."""
-        return names
+    @staticmethod
+    def supports(inputs: Inputs) -> bool:
+        """Whether the library can work on arrays of this layout."""
+        return True
 
-    def contestant(self, inputs, mode):
+    def convert(self, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+        """Return the arrays as the library takes them: where it can, sharing the memory of the given ones."""
+        return arrays
+
+    def contestant(self, inputs: Inputs, mode: str) -> Contestant | None:
         """Return the way to compute a pass as a `Contestant`, or None where the library has none."""
-        way = self.ways.get(inputs.operation, self.ways.get(inputs.plain_operation, Way()))
-        statement = getattr(way, mode) or (way.into if mode == "inplace" else None)
-        if statement is None or not self.takes(inputs):
+        statements = self.statements.get(inputs.operation) or self.statements.get(inputs.plain_operation, Statements())
+        statement = getattr(statements, mode)
+        if statement is None and mode == "inplace":
+            statement = statements.into
+        if statement is None or not self.supports(inputs):
             return None
-        names = inputs.names(mode)
-        names["one"] = np.ones(1, inputs.dtype)
+        arrays = inputs.namespace(mode)
+        arrays["one"] = np.ones(1, inputs.dtype)
         for name, value in {"scratch": 0, "zeros": 0, "ones": 1, "slopes": NEGATIVE_SLOPE}.items():
             if name in statement:
-                names[name] = full(inputs.shape, value, inputs.dtype)
-        return Contestant(self.name, statement, {**self.names, **self.arrays(names)}, settle=self.settle)
+                arrays[name] = full(inputs.shape, value, inputs.dtype)
+        return Contestant(self.name, statement, {**self.namespace, **self.convert(arrays)}, settle=self.settle)
 
-    def result(self, contestant, inputs, mode):
+    def result(self, contestant: Contestant, inputs: Inputs, mode: str) -> np.ndarray:
         """Run a contestant once and return its result as an ndarray."""
         value = contestant.run()
         return np.asarray(value) if mode == "new" else inputs.out
 
-    def fault(self, inputs, mode):
+    def fault(self, inputs: Inputs, mode: str) -> str | None:
         """Return what is wrong with the result for these inputs, or None if nothing is or the pass is missing."""
         try:
             contestant = self.contestant(inputs, mode)
@@ -158,34 +181,32 @@ class Library:
                 inputs.out.fill(np.nan)  # or the result of the library before would be there
             got = self.result(contestant, inputs, mode)
         except Exception as error:  # whatever a library raises, the others are measured
-            return f"fails: {_failure(error)}"
+            return f"fails: {describe(error)}"
         if got.shape != inputs.shape or got.dtype != inputs.dtype:
             return f"gives {got.dtype} of shape {got.shape}"
-        parts, want = inputs.expected
+        index, want = inputs.expected
         tolerance = TOLERANCE[inputs.dtype.name]
-        if np.allclose(got[parts], want, rtol=tolerance, atol=tolerance, equal_nan=True):
+        if np.allclose(got[index], want, rtol=tolerance, atol=tolerance, equal_nan=True):
             return None
-        return f"wrong by up to {np.max(np.abs(got[parts] - want)):.1g}"
+        return f"wrong by up to {np.max(np.abs(got[index] - want)):.1g}"
+
+
+def _call_with_out(function, operation):
+    arguments = ", ".join(input_names(operation))
+    return Statements(into=f"{function}({arguments}, out=out)", new=f"{function}({arguments})")
 
 
 class Fastact(Library):
     name = "fastact"
-    ways = {  # noqa: RUF012
-        operation: Way(into=f"{function}({inputs}, out=out)", new=f"{function}({inputs})")
+    statements: ClassVar = {
+        operation: _call_with_out(f"fastact.{operation.replace('exact_', 'exact.')}", operation)
         for operation in (*OPERATIONS, *EXACT)
-        for inputs in ["dy, y" if operation.endswith("_backward") else "x"]
-        for function in [f"fastact.{operation.replace('exact_', 'exact.')}"]
     }
 
     def __init__(self, threads):
         super().__init__(threads)
         fastact.set_num_threads(threads)
-        self.names["fastact"] = fastact
-
-
-def _chain(forward, rest, new):
-    """The derivative by way of the forward pass."""
-    return Way(into=f"{forward}; {rest}", new=new)
+        self.namespace["fastact"] = fastact
 
 
 class NumPy(Library):
@@ -193,41 +214,39 @@ class NumPy(Library):
 
     name = "numpy"
     _sigmoid = "np.negative(x, out=out); np.exp(out, out=out); np.add(out, 1, out=out); np.divide(1, out, out=out)"
-    ways = {  # noqa: RUF012
-        "sigmoid": Way(into=_sigmoid, new="1 / (1 + np.exp(-x))"),
-        "tanh": Way(into="np.tanh(x, out=out)", new="np.tanh(x)"),
-        "relu": Way(into="np.maximum(x, 0, out=out)", new="np.maximum(x, 0)"),
-        "leaky_relu": Way(
+    statements: ClassVar = {
+        "sigmoid": Statements(into=_sigmoid, new="1 / (1 + np.exp(-x))"),
+        "tanh": Statements(into="np.tanh(x, out=out)", new="np.tanh(x)"),
+        "relu": Statements(into="np.maximum(x, 0, out=out)", new="np.maximum(x, 0)"),
+        "leaky_relu": Statements(
             into="np.multiply(x, 0.01, out=scratch); np.maximum(x, scratch, out=out)", new="np.maximum(x, 0.01 * x)"
         ),
-        "sigmoid_derivative": _chain(
-            _sigmoid,
-            "np.subtract(1, out, out=scratch); np.multiply(out, scratch, out=out)",
+        "sigmoid_derivative": Statements(
+            into=f"{_sigmoid}; np.subtract(1, out, out=scratch); np.multiply(out, scratch, out=out)",
             new="(y := 1 / (1 + np.exp(-x))) * (1 - y)",
         ),
-        "tanh_derivative": _chain(
-            "np.tanh(x, out=out)",
-            "np.multiply(out, out, out=out); np.subtract(1, out, out=out)",
+        "tanh_derivative": Statements(
+            into="np.tanh(x, out=out); np.multiply(out, out, out=out); np.subtract(1, out, out=out)",
             new="1 - np.square(np.tanh(x))",
         ),
-        "relu_derivative": Way(into="np.greater(x, 0, out=out, casting='unsafe')", new="(x > 0).astype(x.dtype)"),
-        "leaky_relu_derivative": Way(
+        "relu_derivative": Statements("np.greater(x, 0, out=out, casting='unsafe')", new="(x > 0).astype(x.dtype)"),
+        "leaky_relu_derivative": Statements(
             into="np.greater(x, 0, out=out, casting='unsafe'); np.multiply(out, 0.99, out=out); "
             "np.add(out, 0.01, out=out)",
             new="(x > 0).astype(x.dtype) * 0.99 + 0.01",
         ),
-        "sigmoid_backward": Way(
+        "sigmoid_backward": Statements(
             into="np.subtract(1, y, out=scratch); np.multiply(scratch, y, out=scratch); "
             "np.multiply(scratch, dy, out=out)",
             new="dy * y * (1 - y)",
         ),
-        "tanh_backward": Way(
+        "tanh_backward": Statements(
             into="np.multiply(y, y, out=scratch); np.subtract(1, scratch, out=scratch); "
             "np.multiply(scratch, dy, out=out)",
             new="dy * (1 - y * y)",
         ),
-        "relu_backward": Way(into="np.multiply(dy, y > 0, out=out)", new="dy * (y > 0)"),
-        "leaky_relu_backward": Way(
+        "relu_backward": Statements(into="np.multiply(dy, y > 0, out=out)", new="dy * (y > 0)"),
+        "leaky_relu_backward": Statements(
             # where= and np.where, which look at one element at a time, take ten times as long
             into="np.greater(y, 0, out=scratch, casting='unsafe'); np.multiply(scratch, 0.99, out=scratch); "
             "np.add(scratch, 0.01, out=scratch); np.multiply(scratch, dy, out=out)",
@@ -246,23 +265,23 @@ class NumPyOther(Library):
 
     name = "numpy (other)"
     package = "numpy"
-    ways = {  # noqa: RUF012
-        "sigmoid": Way(
+    statements: ClassVar = {
+        "sigmoid": Statements(
             into="np.multiply(x, 0.5, out=out); np.tanh(out, out=out); np.multiply(out, 0.5, out=out); "
             "np.add(out, 0.5, out=out)",
             new="0.5 * np.tanh(0.5 * x) + 0.5",
         ),
-        "sigmoid_derivative": Way(
+        "sigmoid_derivative": Statements(
             into="np.multiply(x, 0.5, out=out); np.tanh(out, out=out); np.multiply(out, out, out=out); "
             "np.subtract(1, out, out=out); np.multiply(out, 0.25, out=out)",
             new="0.25 * (1 - np.tanh(0.5 * x) ** 2)",
         ),
-        "relu": Way(into="np.maximum(x, zeros, out=out)", new="np.maximum(x, zeros)"),
-        "leaky_relu_derivative": Way(
+        "relu": Statements(into="np.maximum(x, zeros, out=out)", new="np.maximum(x, zeros)"),
+        "leaky_relu_derivative": Statements(
             into="np.greater(x, 0, out=out, casting='unsafe'); np.maximum(out, slopes, out=out)",
             new="np.maximum(x > 0, slopes)",
         ),
-        "leaky_relu_backward": Way(
+        "leaky_relu_backward": Statements(
             into="np.greater(y, 0, out=scratch, casting='unsafe'); np.maximum(scratch, slopes, out=scratch); "
             "np.multiply(scratch, dy, out=out)",
             new="dy * np.maximum(y > 0, slopes)",
@@ -272,19 +291,15 @@ class NumPyOther(Library):
 
 class SciPy(Library):
     name = "scipy"
-    ways = {"sigmoid": Way(into="expit(x, out=out)", new="expit(x)")}  # noqa: RUF012
+    statements: ClassVar = {"sigmoid": Statements(into="expit(x, out=out)", new="expit(x)")}
 
     def __init__(self, threads):
         super().__init__(threads)
-        self.names["expit"] = importlib.import_module("scipy.special").expit
-
-
-def _failure(error):
-    return f"{type(error).__name__}: {error}"
+        self.namespace["expit"] = importlib.import_module("scipy.special").expit
 
 
 def _numexpr(expression, out=""):
-    return Way(into=f"numexpr.evaluate({expression!r}, out=out)", new=f"numexpr.evaluate({expression!r}{out})")
+    return Statements(into=f"numexpr.evaluate({expression!r}, out=out)", new=f"numexpr.evaluate({expression!r}{out})")
 
 
 class NumExpr(Library):
@@ -296,7 +311,7 @@ class NumExpr(Library):
 
     name = "numexpr"
     # a Python float in an expression is a float64 and would make float32 arrays float64; c, one and zero are of theirs
-    ways = {  # noqa: RUF012
+    statements: ClassVar = {
         "sigmoid": _numexpr("1 / (1 + exp(-x))"),
         "tanh": _numexpr("tanh(x)"),
         "relu": _numexpr("maximum(x, zero)", out=", out=np.empty_like(x)"),
@@ -313,28 +328,29 @@ class NumExpr(Library):
 
     def __init__(self, threads):
         super().__init__(threads)
-        numexpr = self.names["numexpr"] = importlib.import_module("numexpr")
+        numexpr = self.namespace["numexpr"] = importlib.import_module("numexpr")
         numexpr.set_num_threads(threads)
         self.version += "" if numexpr.use_vml else " (without VML)"
 
-    def arrays(self, names):
-        one = names["one"]
-        return {**names, "one": one[0], "zero": 0 * one[0], "c": one[0] * one.dtype.type(NEGATIVE_SLOPE)}
+    def convert(self, arrays):
+        one = arrays["one"][0]
+        return {**arrays, "one": one, "zero": 0 * one, "c": one * one.dtype.type(NEGATIVE_SLOPE)}
 
 
 class Numba(Library):
     """A loop over vectors or matrices for each pass, compiled by ``njit(parallel=True, fastmath=True)``."""
 
     name = "numba"
-    takes = staticmethod(lambda inputs: len(inputs.shape) in (1, 2))
-    ways = {  # noqa: RUF012
-        operation: Way(into=f"{operation}_into({inputs}, out)", new=f"{operation}({inputs})")
+    statements: ClassVar = {
+        operation: Statements(
+            into=f"{operation}_into({', '.join(input_names(operation))}, out)",
+            new=f"{operation}({', '.join(input_names(operation))})",
+        )
         for operation in OPERATIONS
-        for inputs in ["dy, y" if operation.endswith("_backward") else "x"]
     }
     # NaN does not survive fastmath; everything else is as users write it. The numbers are of the arrays' type: with a
     # literal 1 Numba computes float32 in float64.
-    bodies = {  # noqa: RUF012
+    expressions: ClassVar = {
         "sigmoid": "one / (one + np.exp(-x))",
         "tanh": "np.tanh(x)",
         "relu": "max(x, 0 * x)",
@@ -356,34 +372,39 @@ class Numba(Library):
         self._loops = {}
         self.version += "" if self._numba.config.USING_SVML else " (without SVML)"
 
+    @staticmethod
+    def supports(inputs):
+        return len(inputs.shape) in (1, 2)
+
     def contestant(self, inputs, mode):
         operation, dimensions = inputs.plain_operation, len(inputs.shape)
-        if self.takes(inputs):
+        if self.supports(inputs):
             name = operation if mode == "new" else f"{operation}_into"
             if (name, dimensions) not in self._loops:
-                self._loops[name, dimensions] = self._compiled(operation, name, dimensions)
-            self.names[name] = self._loops[name, dimensions]
+                self._loops[name, dimensions] = self._compile(operation, name, dimensions, allocates=mode == "new")
+            self.namespace[name] = self._loops[name, dimensions]
         return super().contestant(inputs, mode)
 
-    def _compiled(self, operation, name, dimensions):
-        arrays = ("dy", "y") if operation.endswith("_backward") else ("x",)
+    def _compile(self, operation, name, dimensions, allocates):
+        """Return a compiled function over vectors or matrices, whose result is a new array or goes into ``out``."""
+        names = input_names(operation)
+        arrays = [f"{name}s" for name in names]
         index = ", ".join("ij"[:dimensions])
-        first = f"{arrays[0]}s"
-        signature = ", ".join([*(f"{array}s" for array in arrays), *(["out"] if name != operation else [])])
-        lines = [
-            f"def {name}({signature}):",
-            f"    out = np.empty_like({first})" if name == operation else "",
-            "    one = out.dtype.type(1)",
-            f"    c = out.dtype.type({NEGATIVE_SLOPE})",
-            "    for i in prange(out.shape[0]):",
-            "        for j in range(out.shape[1]):" if dimensions == 2 else "        if True:",
-            *(f"            {array} = {array}s[{index}]" for array in arrays),
-            f"            out[{index}] = {self.bodies[operation]}",
-            "    return out" if name == operation else "",
-        ]
-        scope = {"np": np, "prange": self._numba.prange}
-        exec("\n".join(lines), scope)
-        return self._numba.njit(parallel=True, fastmath=True)(scope[name])
+        indent = " " * 4 * (1 + dimensions)
+        lines = [f"def {name}({', '.join(arrays if allocates else [*arrays, 'out'])}):"]
+        if allocates:
+            lines.append(f"    out = np.empty_like({arrays[0]})")
+        lines += ["    one = out.dtype.type(1)", f"    c = out.dtype.type({NEGATIVE_SLOPE})"]
+        lines.append("    for i in prange(out.shape[0]):")
+        if dimensions == 2:
+            lines.append("        for j in range(out.shape[1]):")
+        lines += [f"{indent}{element} = {array}[{index}]" for element, array in zip(names, arrays, strict=True)]
+        lines.append(f"{indent}out[{index}] = {self.expressions[operation]}")
+        if allocates:
+            lines.append("    return out")
+        namespace = {"np": np, "prange": self._numba.prange}
+        exec("\n".join(lines), namespace)
+        return self._numba.njit(parallel=True, fastmath=True)(namespace[name])
 
 
 def import_torch(threads):
@@ -403,37 +424,35 @@ def import_jax(threads):
 
 
 def _torch(call, inplace=None, new=None):
-    return Way(into=f"{call}, out=out)", inplace=inplace, new=new or f"{call})")
+    return Statements(into=f"{call}, out=out)", inplace=inplace, new=new or f"{call})")
 
 
 def _aten_backward(name, arguments):
     call = f"torch.ops.aten.{name}_backward"
-    return Way(into=f"{call}.grad_input({arguments}, grad_input=out)", new=f"{call}({arguments})")
+    return Statements(into=f"{call}.grad_input({arguments}, grad_input=out)", new=f"{call}({arguments})")
 
 
 class PyTorch(Library):
     """Eager; tensors that share the arrays' memory, and record no gradient."""
 
     name = "torch"
-    ways = {  # noqa: RUF012
+    statements: ClassVar = {
         "sigmoid": _torch("torch.sigmoid(x", "x.sigmoid_()"),
         "tanh": _torch("torch.tanh(x", "x.tanh_()"),
-        "relu": Way("torch.clamp(x, min=0, out=out)", "x.relu_()", "torch.relu(x)"),
-        "leaky_relu": Way(
+        "relu": Statements("torch.clamp(x, min=0, out=out)", "x.relu_()", "torch.relu(x)"),
+        "leaky_relu": Statements(
             "torch.ops.aten.leaky_relu.out(x, 0.01, out=out)", "leaky_relu_(x, 0.01)", "leaky_relu(x, 0.01)"
         ),
-        "sigmoid_derivative": _chain(
-            "torch.sigmoid(x, out=out)",
-            "torch.addcmul(out, out, out, value=-1, out=out)",
+        "sigmoid_derivative": Statements(
+            into="torch.sigmoid(x, out=out); torch.addcmul(out, out, out, value=-1, out=out)",
             new="torch.addcmul(y := torch.sigmoid(x), y, y, value=-1, out=y)",
         ),
-        "tanh_derivative": _chain(
-            "torch.tanh(x, out=out)",
-            "torch.addcmul(one, out, out, value=-1, out=out)",
+        "tanh_derivative": Statements(
+            into="torch.tanh(x, out=out); torch.addcmul(one, out, out, value=-1, out=out)",
             new="torch.addcmul(one, y := torch.tanh(x), y, value=-1, out=y)",
         ),
         # (x > 0).to(x.dtype) makes two arrays and takes eight times as long
-        "relu_derivative": Way("torch.gt(x, 0, out=out)", new="torch.gt(x, 0, out=torch.empty_like(x))"),
+        "relu_derivative": Statements("torch.gt(x, 0, out=out)", new="torch.gt(x, 0, out=torch.empty_like(x))"),
         "leaky_relu_derivative": _aten_backward("leaky_relu", "ones, x, 0.01, False"),
         "sigmoid_backward": _aten_backward("sigmoid", "dy, y"),
         "tanh_backward": _aten_backward("tanh", "dy, y"),
@@ -445,10 +464,10 @@ class PyTorch(Library):
         super().__init__(threads)
         self._torch = torch = import_torch(threads)
         functional = torch.nn.functional
-        self.names |= {"torch": torch, "leaky_relu": functional.leaky_relu, "leaky_relu_": functional.leaky_relu_}
+        self.namespace |= {"torch": torch, "leaky_relu": functional.leaky_relu, "leaky_relu_": functional.leaky_relu_}
 
-    def arrays(self, names):
-        return {name: self._torch.from_numpy(array) for name, array in names.items()}
+    def convert(self, arrays):
+        return {name: self._torch.from_numpy(array) for name, array in arrays.items()}
 
 
 class OnnxRuntime(Library):
@@ -456,11 +475,11 @@ class OnnxRuntime(Library):
 
     name = "onnxruntime"
     can_be_held = False
-    takes = staticmethod(_contiguous)
+    supports = staticmethod(_contiguous)
     settle = 0.1  # its threads wait for work in a loop
-    operators = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "leaky_relu": "LeakyRelu"}  # noqa: RUF012
-    ways = {  # noqa: RUF012
-        operation: Way(into="session.run_with_iobinding(binding)", new="session.run(None, {'x': x})[0]")
+    operators: ClassVar = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "leaky_relu": "LeakyRelu"}
+    statements: ClassVar = {
+        operation: Statements(into="session.run_with_iobinding(binding)", new="session.run(None, {'x': x})[0]")
         for operation in operators
     }
 
@@ -520,19 +539,18 @@ class Jax(Library):
     """Compiled by jit; JAX has no `out=`, so a result is a new array, or takes over a donated input's memory."""
 
     name = "jax"
-    takes = staticmethod(_contiguous)
+    supports = staticmethod(_contiguous)
     settle = 0.1  # fastact's tanh of 16 Mi float64 after it: 4 to 16 ms after 10 ms, 4.3 after 60 (two processors)
-    ways = {  # noqa: RUF012
-        operation: Way(
-            into=f"{operation}({inputs}).block_until_ready()",
-            inplace=f"{first} = {operation}_donated({inputs}).block_until_ready()",
-            new=f"{operation}({inputs}).block_until_ready()",
+    statements: ClassVar = {
+        operation: Statements(
+            into=f"{operation}({', '.join(inputs)}).block_until_ready()",
+            inplace=f"{inputs[0]} = {operation}_donated({', '.join(inputs)}).block_until_ready()",
+            new=f"{operation}({', '.join(inputs)}).block_until_ready()",
         )
-        for operation in OPERATIONS
-        for inputs, first in [("dy, y", "dy") if operation.endswith("_backward") else ("x", "x")]
+        for operation, inputs in ((operation, input_names(operation)) for operation in OPERATIONS)
     }
 
-    bodies = {  # noqa: RUF012
+    expressions: ClassVar = {
         "sigmoid": "jax.nn.sigmoid(x)",
         "tanh": "jnp.tanh(x)",
         "relu": "jax.nn.relu(x)",
@@ -551,14 +569,13 @@ class Jax(Library):
         super().__init__(threads)
         jax = self._jax = import_jax(threads)
         jax.config.update("jax_enable_x64", True)
-        for operation, body in self.bodies.items():
-            arguments = "dy, y" if operation.endswith("_backward") else "x"
-            function = eval(f"lambda {arguments}: {body}", {"jax": jax, "jnp": jax.numpy})
-            self.names[operation] = jax.jit(function)
-            self.names[f"{operation}_donated"] = jax.jit(function, donate_argnums=0)
+        for operation, expression in self.expressions.items():
+            function = eval(f"lambda {', '.join(input_names(operation))}: {expression}", {"jax": jax, "jnp": jax.numpy})
+            self.namespace[operation] = jax.jit(function)
+            self.namespace[f"{operation}_donated"] = jax.jit(function, donate_argnums=0)
 
-    def arrays(self, names):
-        return {name: self._jax.device_put(array) for name, array in names.items()}
+    def convert(self, arrays):
+        return {name: self._jax.device_put(array) for name, array in arrays.items()}
 
     def contestant(self, inputs, mode):
         contestant = super().contestant(inputs, mode)
@@ -567,7 +584,7 @@ class Jax(Library):
 
         def fresh():
             # a copy, for `device_put` takes over an array that starts at a page, and NumPy's memory cannot be donated
-            return self._jax.block_until_ready(self._jax.numpy.array(inputs.original, copy=True))
+            return self._jax.block_until_ready(self._jax.numpy.array(inputs.arrays[inputs.first], copy=True))
 
         contestant.namespace["fresh"] = fresh
         # a donated array is gone after the call
@@ -583,41 +600,45 @@ class ScikitLearn(Library):
 
     name = "sklearn"
     package = "scikit-learn"
-    ways = {  # noqa: RUF012
-        "sigmoid": Way(inplace="inplace_logistic(x)"),
-        "tanh": Way(inplace="inplace_tanh(x)"),
-        "relu": Way(inplace="inplace_relu(x)"),
-        "sigmoid_backward": Way(inplace="inplace_logistic_derivative(y, dy)"),
-        "tanh_backward": Way(inplace="inplace_tanh_derivative(y, dy)"),
-        "relu_backward": Way(inplace="inplace_relu_derivative(y, dy)"),
+    statements: ClassVar = {
+        "sigmoid": Statements(inplace="inplace_logistic(x)"),
+        "tanh": Statements(inplace="inplace_tanh(x)"),
+        "relu": Statements(inplace="inplace_relu(x)"),
+        "sigmoid_backward": Statements(inplace="inplace_logistic_derivative(y, dy)"),
+        "tanh_backward": Statements(inplace="inplace_tanh_derivative(y, dy)"),
+        "relu_backward": Statements(inplace="inplace_relu_derivative(y, dy)"),
     }
 
     def __init__(self, threads):
         super().__init__(threads)
         module = importlib.import_module("sklearn.neural_network._base")
-        self.names |= {name: getattr(module, name) for name in dir(module) if name.startswith("inplace_")}
+        self.namespace |= {name: getattr(module, name) for name in dir(module) if name.startswith("inplace_")}
 
 
 class Thinc(Library):
     name = "thinc"
-    ways = {  # noqa: RUF012
-        "sigmoid": Way(inplace="ops.sigmoid(x, inplace=True)", new="ops.sigmoid(x)"),
-        "relu": Way(inplace="ops.relu(x, inplace=True)", new="ops.relu(x)"),
+    statements: ClassVar = {
+        "sigmoid": Statements(inplace="ops.sigmoid(x, inplace=True)", new="ops.sigmoid(x)"),
+        "relu": Statements(inplace="ops.relu(x, inplace=True)", new="ops.relu(x)"),
         # in place backprop_sigmoid writes to y, which the others keep
-        "sigmoid_backward": Way(new="ops.backprop_sigmoid(dy, y)"),
-        "relu_backward": Way(inplace="ops.backprop_relu(dy, y, inplace=True)", new="ops.backprop_relu(dy, y)"),
+        "sigmoid_backward": Statements(new="ops.backprop_sigmoid(dy, y)"),
+        "relu_backward": Statements(inplace="ops.backprop_relu(dy, y, inplace=True)", new="ops.backprop_relu(dy, y)"),
     }
-    takes = staticmethod(_contiguous)
+    supports = staticmethod(_contiguous)
 
     def __init__(self, threads):
         super().__init__(threads)
-        self.names["ops"] = importlib.import_module("thinc.api").NumpyOps()
+        self.namespace["ops"] = importlib.import_module("thinc.api").NumpyOps()
 
 
-LIBRARIES = (Fastact, NumPy, NumPyOther, SciPy, NumExpr, Numba, PyTorch, OnnxRuntime, Jax, ScikitLearn, Thinc)
+LIBRARIES: tuple[type[Library], ...] = (
+    Fastact, NumPy, NumPyOther, SciPy, NumExpr, Numba, PyTorch, OnnxRuntime, Jax, ScikitLearn, Thinc,
+)  # fmt: skip
 
 
-def load(threads, names=None, held=False):
+def load(
+    threads: int, names: Collection[str] | None = None, held: bool = False
+) -> tuple[list[Library], dict[str, str]]:
     """Import the libraries and hold each to a number of threads.
 
     Parameters
@@ -636,7 +657,8 @@ def load(threads, names=None, held=False):
     absent : dict of str to str
         The reason for each one that is left out.
     """
-    libraries, absent = [], {}
+    libraries: list[Library] = []
+    absent: dict[str, str] = {}
     for library in LIBRARIES:
         if held and not library.can_be_held:
             absent[library.name] = CANNOT_BE_HELD
@@ -646,5 +668,5 @@ def load(threads, names=None, held=False):
             except ImportError as error:  # PackageNotFoundError is one too
                 absent[library.name] = str(error)
             except Exception as error:  # broken in one of many ways, an OSError for a missing shared library first
-                absent[library.name] = f"cannot be loaded: {_failure(error)}"
+                absent[library.name] = f"cannot be loaded: {describe(error)}"
     return libraries, absent

@@ -1,7 +1,5 @@
 """The plots of the report, as SVG that can be read on light and on dark pages. Needs Matplotlib."""
 
-import os
-
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,7 +8,7 @@ from matplotlib.ticker import FuncFormatter
 
 from fastact._drawing import TEXT, svg
 from fastact.benchmarks import report
-from fastact.benchmarks.cases import KI, elements
+from fastact.benchmarks.cases import KI, format_size, format_threads
 from fastact.benchmarks.peers import OPERATIONS
 
 # colours of a contrast of 3.5 or more both to white and to GitHub's dark pages, #0d1117
@@ -37,31 +35,18 @@ OPERATIONS_AN_ELEMENT = {
 _PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 
 
-def draw(document, folder, suffix=""):
+def draw(document):
     """Draw what the document has rows for.
-
-    Parameters
-    ----------
-    document : dict
-    folder : Path
-    suffix : str, optional
-        What ends the names of the files.
 
     Returns
     -------
-    dict of str to str
-        Each file that was written, and what it shows.
+    list of (str, str, str)
+        Of each plot its name, the SVG, and what it shows.
     """
     rows = report.rows_of(document)
-    drawn = {}
     with mpl.rc_context(STYLE):
-        for stem, figure, text in [*_ratios(document, rows), *_rooflines(document, rows), *_times(document, rows)]:
-            name = f"{stem}{suffix}.svg"
-            spare = folder / f"{name}.part"
-            spare.write_text(svg(figure, stem, bbox_inches="tight"), encoding="utf-8")
-            os.replace(spare, folder / name)
-            drawn[name] = text
-    return drawn
+        plots = [*_ratios(document, rows), *_rooflines(document, rows), *_times(document, rows)]
+        return [(name, svg(figure, name, bbox_inches="tight"), caption) for name, figure, caption in plots]
 
 
 def _machine(document):
@@ -105,11 +90,11 @@ def _ratios(document, rows):
                    for dtype in dtypes]  # fmt: skip
         axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 1.08), ncols=2)
         axes.grid(axis="x")
-        text = (
+        caption = (
             f"Fastest peer's time over fastact's, 64 Ki elements, one thread, {level}, on {_machine(document)}; "
             "the thin lines are quartiles."
         )
-        yield f"ratios-{level}", figure, text
+        yield f"ratios-{level}", figure, caption
 
 
 def _times(document, rows):
@@ -141,7 +126,7 @@ def _times(document, rows):
             panel.set_xscale("log", base=2)
             panel.set_yscale("log")
             sizes = sorted({row.case["size"] for row in chosen})
-            panel.set_xticks(sizes, [elements(size) for size in sizes], rotation=45, ha="right", rotation_mode="anchor")
+            panel.set_xticks(sizes, map(format_size, sizes), rotation=45, ha="right", rotation_mode="anchor")
             panel.minorticks_off()
             panel.set_title(f"{operation} {dtype}", fontsize=11)
             panel.set_xlabel("elements")
@@ -154,11 +139,11 @@ def _times(document, rows):
                 handles.setdefault(label, handle)
         figure.legend(handles.values(), handles.keys(), loc="center left", bbox_to_anchor=(0.9, 0.5))
         threads = max((row.case["threads"] for row in chosen), default=1)
-        text = (
+        caption = (
             f"`{operation}`, {level}, on {_machine(document)}: solid on one thread (1 element in place, else `out=`), "
             f"dashed on {threads} threads in main memory (`out=`)."
         )
-        yield f"time-{operation}", figure, text
+        yield f"time-{operation}", figure, caption
 
 
 def _rooflines(document, rows):
@@ -182,7 +167,7 @@ def _rooflines(document, rows):
     for panel, ((group, threads), members) in zip(panels, settings.items(), strict=True):
         bandwidth = float(np.median([row.limit_gigabytes for row in members]))
         where = "caches, 64 Ki" if group == "cache" else "main memory, 16 Mi"
-        panel.set_title(f"{where} elements, {threads} thread{'s' * (threads > 1)}", fontsize=11)
+        panel.set_title(f"{where} elements, {format_threads(threads)}", fontsize=11)
         peak = peaks[threads]
         panel.plot([0.05, peak / bandwidth, 32], [0.05 * bandwidth, peak, peak], color=COLORS["numpy"],
                    label=f"{bandwidth:.0f} GB/s, {peak:.0f} GFLOP/s")  # fmt: skip
@@ -206,13 +191,13 @@ def _rooflines(document, rows):
     panels[0].set_ylabel("GFLOP/s, float32")
     for panel, points, x, roof in labels:
         _label(panel, points, x, roof)
-    text = (
+    caption = (
         f"Roofline of fastact's float32 passes with `out=`, {level}, on {_machine(document)}: the slanted lines are "
         "the loops that only move memory, the level ones NumPy's matrix product (a pass that adds and multiplies "
         "in units of their own may lie a little above). The slanted lines are medians; a point stands as far from one "
         "as from the limit that was measured beside it."
     )
-    yield "roofline", figure, text
+    yield "roofline", figure, caption
 
 
 def _label(panel, points, x, roof):

@@ -6,13 +6,14 @@ import os
 import re
 import statistics
 from pathlib import Path
+from typing import Any
 
 from fastact._commands import UsageError
-from fastact.benchmarks.cases import GROUPS, KI, SCALING_OPERATIONS, SCALING_SIZES, elements
+from fastact.benchmarks.cases import GROUPS, KI, SCALING_OPERATIONS, SCALING_SIZES, format_size, format_threads
 from fastact.benchmarks.peers import CANNOT_BE_HELD, EXACT, LIBRARIES, OPERATIONS, Jax, Numba
 
 JSON, MARKDOWN = "results{}.json", "report{}.md"
-INTERRUPTED = "-interrupted"  # what stands in the names of a fragment's files, beside a complete report
+INTERRUPTED = "-interrupted"  # ends the names of an interrupted run's files, beside a complete report
 ORDER = [library.name for library in LIBRARIES]
 NAMES = {
     "fastact": "fastact", "numpy": "NumPy", "numpy (other)": "NumPy (other)", "scipy": "SciPy", "numexpr": "numexpr",
@@ -102,23 +103,24 @@ def write(document, folder):
     """
     document = _rounded(document)
     suffix = INTERRUPTED if not document["complete"] and _is_complete(folder) else ""
-    replaced = {"", INTERRUPTED} if document["complete"] else {suffix}
-    earlier = {name for each in replaced for name in _plots_of(folder / MARKDOWN.format(each))}
-    _replace(folder / JSON.format(suffix), json.dumps(document, indent=None, separators=(",", ":")) + "\n")
+    replaced = ["", INTERRUPTED] if document["complete"] else [suffix]
+    earlier = {file for old in replaced for file in _files_of_report(folder, old)}
+    results, report = JSON.format(suffix), MARKDOWN.format(suffix)
+    _replace(folder / results, json.dumps(document, separators=(",", ":")) + "\n")
     try:
         from fastact.benchmarks import plots
     except ImportError:
-        drawn = None
+        captions = None
     else:
-        drawn = plots.draw(document, folder, suffix)
-    report = folder / MARKDOWN.format(suffix)
-    _replace(report, markdown(document, drawn))
-    for name in earlier.difference(drawn or ()):
+        captions = {}
+        for stem, svg, caption in plots.draw(document):
+            name = f"{stem}{suffix}.svg"
+            _replace(folder / name, svg)
+            captions[name] = caption
+    _replace(folder / report, markdown(document, captions))
+    for name in earlier.difference([results, report], captions or ()):
         (folder / name).unlink(missing_ok=True)
-    for each in replaced - {suffix}:
-        for name in (JSON, MARKDOWN):
-            (folder / name.format(each)).unlink(missing_ok=True)
-    return report
+    return folder / report
 
 
 def _is_complete(folder):
@@ -128,23 +130,26 @@ def _is_complete(folder):
         return False
 
 
-def _plots_of(report):
-    """Return the names of the plots that an earlier report shows."""
+def _files_of_report(folder, suffix):
+    """Return the names of the files of an earlier report: the two that every report has, and the plots it shows."""
+    files = [JSON.format(suffix), MARKDOWN.format(suffix)]
     try:
-        return re.findall(r"^!\[.*\]\(([\w.-]+\.svg)\)$", report.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        text = (folder / MARKDOWN.format(suffix)).read_text(encoding="utf-8")
     except (OSError, ValueError):
-        return []
+        return files
+    return files + re.findall(r"^!\[.*\]\(([\w.-]+\.svg)\)$", text, flags=re.MULTILINE)
 
 
-def read(folder):
+def read(folder: str | Path) -> dict[str, Any]:
     """Return the document of an earlier run."""
     return json.loads((Path(folder) / JSON.format("")).read_text(encoding="utf-8"))
 
 
 def _replace(path, text):
-    spare = path.with_suffix(path.suffix + ".part")
-    spare.write_text(text, encoding="utf-8")
-    os.replace(spare, path)
+    """Write a file as a whole or not at all."""
+    part = path.with_suffix(path.suffix + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
 
 
 def _rounded(value):
@@ -172,12 +177,12 @@ class Row:
     def title(self):
         """What is timed, for people."""
         case = self.case
-        where = f"{_threads(case['threads'])}, {case['level']}"
+        where = f"{format_threads(case['threads'])}, {case['level']}"
         if self.is_network:
             what = "training step" if case["group"] == "training" else f"Dense, `{case['operation']}`"
             return f"{what}, {case['layout']}, {case['size']} rows, {case['dtype']}, {where}"
         layout = "" if case["layout"] == "contiguous" else f", {case['layout']}"
-        what = f"`{case['operation']}` {case['dtype']}, {elements(case['size'])}{layout}, {MODES[case['mode']]}"
+        what = f"`{case['operation']}` {case['dtype']}, {format_size(case['size'])}{layout}, {MODES[case['mode']]}"
         return f"{what}, {where}"
 
     @property
@@ -240,16 +245,12 @@ def ordered(names):
     return sorted(names, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
 
 
-def _threads(count):
-    return f"{count} thread{'s' * (count > 1)}"
-
-
 def summary(document):
     """Return a few lines for the terminal: where fastact is ahead, even, and behind."""
     rows = [row for row in rows_of(document) if row.ratio]
     if not rows:
         return "Nothing has been compared yet."
-    ahead, even, behind = split(rows)
+    ahead, even, behind = split_by_outcome(rows)
     lines = [f"{len(document['rows'])} of {document['cases']} rows measured in {document['seconds']:.0f} s."]
     if not document["complete"]:
         lines[0] += " The run was interrupted; the report holds these rows."
@@ -286,7 +287,7 @@ def is_headline(row):
     return row.ratio and (case["group"], case["mode"], case["size"]) == ("cache", "into", 64 * KI)
 
 
-def split(rows):
+def split_by_outcome(rows):
     """Return the rows where fastact is ahead of the fastest peer, even with it, and behind, by the quartiles as they
     are printed."""
     ahead = [row for row in rows if round(row.ratio["low"], 2) > 1]
@@ -295,14 +296,14 @@ def split(rows):
     return ahead, even, sorted(behind, key=lambda row: row.ratio["median"])
 
 
-def markdown(document, drawn):
+def markdown(document, captions):
     """Return the report as Markdown.
 
     Parameters
     ----------
     document : dict
-    drawn : dict of str to str, or None
-        File and description of each plot; None where Matplotlib is not installed.
+    captions : dict of str to str, or None
+        Each plot's file and what it shows; None where Matplotlib is not installed.
     """
     rows = rows_of(document)
     parts = [_head(document)]
@@ -314,10 +315,10 @@ def markdown(document, drawn):
             f"## Overview\n\n64 Ki elements, one thread, {document['machine']['levels'][0]}, `out=` given;\n"
             f"nanoseconds an element, and in brackets the largest error in ULP.\n\n{table_of_all}"
         )
-    if drawn is None:
+    if captions is None:
         parts.append('Plots are drawn where Matplotlib is installed: `pip install "fastact[bench]"`.')
-    elif drawn:
-        parts.append("## Plots\n\n" + "\n\n".join(f"![{text}]({file})\n\n{text}" for file, text in drawn.items()))
+    elif captions:
+        parts.append("## Plots\n\n" + "\n\n".join(f"![{text}]({file})\n\n{text}" for file, text in captions.items()))
     notes = NOTES.format(unit="nanoseconds an element (networks: milliseconds)", rounds=document["settings"]["rounds"])
     parts.append("## How to read the tables\n\n" + notes)
     for group, title in GROUPS.items():
@@ -325,7 +326,7 @@ def markdown(document, drawn):
             continue
         chosen = [row for row in rows if row.case["group"] == group]
         if chosen:
-            parts.append(f"## {title}\n\n" + "\n\n".join(_tables(group, chosen)))
+            parts.append(f"## {title}\n\n" + "\n\n".join(_tables(chosen)))
         if group == "scaling":
             parts.append(_speedups(rows))
     parts.append(_errors(document))
@@ -367,7 +368,7 @@ def _head(document):
 
 
 def _standing(rows):
-    ahead, even, behind = split(rows)
+    ahead, even, behind = split_by_outcome(rows)
     ratios = [row.ratio["median"] for row in rows]
     text = (
         "## Where fastact stands\n\n"
@@ -376,24 +377,21 @@ def _standing(rows):
         f"is {statistics.median(ratios):.2f}."
     )
     if behind:
-        text += "\n\nBehind, the worst first:\n\n| what | fastest peer | ratio |\n| --- | --- | --- |\n"
-        text += "\n".join(f"| {row.title} | {NAMES[row.best_peer]} | {row.spread} |" for row in behind)
+        lines = [[row.title, NAMES[row.best_peer], row.spread] for row in behind]
+        text += "\n\nBehind, the worst first:\n\n" + _markdown_table(["what", "fastest peer", "ratio"], lines)
     return text
 
 
-def _tables(group, rows):
-    """Yield the tables of a group: one for each instruction set, number of threads and mode that it holds."""
-    keys = {(row.case["level"], row.case["threads"], row.case["mode"] if group != "training" else "") for row in rows}
-    position = {id(row): index for index, row in enumerate(rows)}
-    for key in sorted(keys, key=lambda key: min(position[id(row)] for row in rows if _key(group, row) == key)):
-        level, threads, mode = key
-        chosen = [row for row in rows if _key(group, row) == key]
-        title = ", ".join(filter(None, [level, _threads(threads), MODES[mode] if mode and group != "dense" else ""]))
+def _tables(rows):
+    """Yield the tables of a group of rows: one for each instruction set, number of threads and mode that it holds."""
+    tables = {}
+    for row in rows:
+        title = f"{row.case['level']}, {format_threads(row.case['threads'])}"
+        if not row.is_network:
+            title += f", {MODES[row.case['mode']]}"
+        tables.setdefault(title, []).append(row)
+    for title, chosen in tables.items():
         yield f"### {title}\n\n" + table(chosen)
-
-
-def _key(group, row):
-    return row.case["level"], row.case["threads"], row.case["mode"] if group != "training" else ""
 
 
 def table(rows, libraries=None, errors=True):
@@ -414,19 +412,23 @@ def table(rows, libraries=None, errors=True):
     head = ["pass" if not rows[0].is_network else "", "type", *(["size"] if wide else [])]
     head += [*(NAMES[name] for name in libraries), "fastest peer / fastact"]
     head += ["share of the limit"] if limits else []
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines = []
     for row in sorted(rows, key=_place):
         case = row.case
         layout = "" if case["layout"] == "contiguous" else f", {case['layout']}"
-        size = f"{case['layout']} ({case['size']} rows)" if row.is_network else f"{elements(case['size'])}{layout}"
+        size = f"{case['layout']} ({case['size']} rows)" if row.is_network else f"{format_size(case['size'])}{layout}"
         cells = [f"`{case['operation']}`" if case["operation"] != "step" else "step", case["dtype"]]
         cells += [size] if wide else []
         cells += [_cell(row, name, errors) for name in libraries]
         cells += [f"**{row.spread}** {NAMES[row.best_peer]}" if row.ratio else ""]
         if limits:
             cells += ["" if row.share is None else f"{100 * row.share:.0f} %"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append(cells)
+    return _markdown_table(head, lines)
+
+
+def _markdown_table(head, rows):
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows])
 
 
 def _place(row):
@@ -473,18 +475,18 @@ def _speedups(rows):
         return ""
     libraries = ordered({name for by_threads in found.values() for row in by_threads.values() for name in row.times})
     head = ["pass", "type", "size", "threads", *(NAMES[name] for name in libraries)]
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines = []
     for (operation, dtype, size, _), by_threads in sorted(found.items()):
         one = by_threads[1]
         for threads, row in sorted(by_threads.items()):
             if threads > 1:
-                cells = [f"`{operation}`", dtype, elements(size), str(threads)]
+                cells = [f"`{operation}`", dtype, format_size(size), str(threads)]
                 cells += [f"{one.time(name) / row.time(name):.2f}" if name in one.times and name in row.times else ""
                           for name in libraries]  # fmt: skip
-                lines.append("| " + " | ".join(cells) + " |")
+                lines.append(cells)
     return (
         "### The gain from threads\n\nThe time on one thread over the time on several: medians of two processes, not "
-        "pairs. Rows of other sections count too.\n\n" + "\n".join(lines)
+        "pairs. Rows of other sections count too.\n\n" + _markdown_table(head, lines)
     )
 
 
@@ -496,13 +498,13 @@ def _errors(document):
         if not rows:
             continue
         libraries = ordered({name for row in rows for name in row["errors"]})
-        head = ["pass", "type", *(NAMES[name] for name in libraries)]
-        lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+        lines = []
         for row in rows:
             case = row["case"]
             cells = [_error(*row["errors"][name]) if name in row["errors"] else "" for name in libraries]
-            lines.append("| " + " | ".join([f"`{case['operation']}`", case["dtype"], *cells]) + " |")
-        parts.append(f"### {level}\n\n" + "\n".join(lines))
+            lines.append([f"`{case['operation']}`", case["dtype"], *cells])
+        head = ["pass", "type", *(NAMES[name] for name in libraries)]
+        parts.append(f"### {level}\n\n" + _markdown_table(head, lines))
     if not parts:
         return ""
     count = document["settings"]["points"]
@@ -522,15 +524,16 @@ def _limits(rows):
             found.setdefault(key, []).append(row.limit_gigabytes)
     if not found:
         return ""
-    lines = ["| loop | threads | type | elements | GB/s | from | to |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    lines = []
     first = next(iter(found))[0]
     for (level, name, threads, dtype, size), values in sorted(found.items(), key=lambda item: item[0][1:]):
         if level == first:
-            spread = f"{statistics.median(values):.1f} | {min(values):.1f} | {max(values):.1f}"
-            lines.append(f"| {name} | {threads} | {dtype} | {elements(size)} | {spread} |")
+            speeds = [f"{speed:.1f}" for speed in (statistics.median(values), min(values), max(values))]
+            lines.append([name, str(threads), dtype, format_size(size), *speeds])
     return (
         "## The machine's limit\n\nBytes read and written in a second by the loops that the share of the limit refers "
-        "to: the median of what each reached beside the passes, the least and the most.\n\n" + "\n".join(lines)
+        "to: the median of what each reached beside the passes, the least and the most.\n\n"
+        + _markdown_table(["loop", "threads", "type", "elements", "GB/s", "from", "to"], lines)
     )
 
 
@@ -545,20 +548,21 @@ def _statements(rows):
             statements.setdefault((what, case["mode"], name), entry["statement"])
         for name, reason in row.wrong.items():
             wrong.setdefault((NAMES[name], what, case["dtype"]), reason)
-    lines = []
+    parts = []
     if wrong:
-        lines += ["## Left out, and why", "", "| library | what | type | why |", "| --- | --- | --- | --- |"]
-        lines += [f"| {' | '.join(key)} | {reason} |" for key, reason in wrong.items()]
-        lines += [""]
-    lines += ["## What was called", "", "| what | way | library | statement |", "| --- | --- | --- | --- |"]
-    for (what, mode, name), statement in statements.items():
-        lines.append(f"| `{what}` | {MODES[mode]} | {NAMES[name]} | `{statement}` |")
+        parts.append("## Left out, and why")
+        parts.append(_markdown_table(["library", "what", "type", "why"], [[*key, why] for key, why in wrong.items()]))
+    lines = [
+        [f"`{what}`", MODES[mode], NAMES[name], f"`{statement}`"]
+        for (what, mode, name), statement in statements.items()
+    ]
+    parts += ["## What was called", _markdown_table(["what", "way", "library", "statement"], lines)]
     for library, how in (
         (Numba, "`njit(parallel=True, fastmath=True)` of a loop over these; `one` and `c`, the slope, are of the type"),
         (Jax, "`jit` of these, with `donate_argnums=0` for the donated ones"),
     ):
-        if any(name == library.name and what in library.bodies for what, _, name in statements):
-            lines += ["", f"The functions of {NAMES[library.name]}: {how}.", ""]
-            lines += ["| pass | expression |", "| --- | --- |"]
-            lines += [f"| `{operation}` | `{body}` |" for operation, body in library.bodies.items()]
-    return "\n".join(lines)
+        if any(name == library.name and what in library.expressions for what, _, name in statements):
+            parts.append(f"The functions of {NAMES[library.name]}: {how}.")
+            lines = [[f"`{operation}`", f"`{expression}`"] for operation, expression in library.expressions.items()]
+            parts.append(_markdown_table(["pass", "expression"], lines))
+    return "\n\n".join(parts)

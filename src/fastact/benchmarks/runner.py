@@ -7,26 +7,28 @@ import subprocess
 import sys
 import tempfile
 import time
-from itertools import groupby
+from typing import Any
 
 import numpy as np
 
 import fastact
 from fastact import runtime
 from fastact._commands import CommandError
+from fastact.benchmarks.cases import PLANS, format_threads
 from fastact.nn.progress import Progress
 
 FORMAT = 1
 
-# OpenBLAS by itself picks better kernels than these name
-DROPPED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS",
-           "NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES",
-           "NUMBA_DISABLE_JIT")  # fmt: skip
-THREADS = ("FASTACT_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
-           "NUMEXPR_NUM_THREADS", "NUMEXPR_MAX_THREADS", "NUMBA_NUM_THREADS")  # fmt: skip
+# Variables that are taken out of the environment, to start from the libraries' defaults; OpenBLAS by itself picks
+# better kernels than its two variables name.
+DROPPED_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS",
+                     "NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "NUMBA_CPU_NAME",
+                     "NUMBA_CPU_FEATURES", "NUMBA_DISABLE_JIT")  # fmt: skip
+THREAD_VARIABLES = ("FASTACT_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
+                    "BLIS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMEXPR_MAX_THREADS", "NUMBA_NUM_THREADS")  # fmt: skip
 
 
-def level_variables(level):
+def level_variables(level: str) -> dict[str, str]:
     """Return the environment variables that hold fastact, and those peers that can be held, to an instruction set."""
     variables = {"FASTACT_ISA": level}
     if level in ("avx2", "baseline"):
@@ -55,11 +57,11 @@ def _numpy_features_above(level):
     ]
 
 
-def child_environment(level, threads, cache):
+def child_environment(level: str, threads: int, numba_cache: str) -> dict[str, str]:
     """Return the environment of a process that measures."""
-    environment = {name: value for name, value in os.environ.items() if name not in DROPPED}
-    environment |= dict.fromkeys(THREADS, str(threads)) | level_variables(level)
-    return environment | {"NUMBA_CACHE_DIR": cache, "PYTHONWARNINGS": "ignore", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = {name: value for name, value in os.environ.items() if name not in DROPPED_VARIABLES}
+    environment |= dict.fromkeys(THREAD_VARIABLES, str(threads)) | level_variables(level)
+    return environment | {"NUMBA_CACHE_DIR": numba_cache, "PYTHONWARNINGS": "ignore", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def machine():
@@ -97,11 +99,9 @@ class Run:
         What the user typed.
     """
 
-    def __init__(self, kind, command):
-        from fastact.benchmarks.cases import PLANS
-
+    def __init__(self, kind: str, command: str) -> None:
         self.cases, self.settings = PLANS[kind]()
-        self.document = {
+        self.document: dict[str, Any] = {
             "format": FORMAT,
             "kind": kind,
             "command": command,
@@ -128,21 +128,17 @@ class Run:
         start = time.perf_counter()
         with Progress(len(self.cases), "bench") as bar, tempfile.TemporaryDirectory() as cache:
             try:
-                # one process a setting, the fewest starts
-                for (level, threads), cases in groupby(
-                    sorted(self.cases, key=self._order), key=lambda case: (case.level, case.threads)
-                ):
-                    self._run_process(level, threads, list(cases), cache, bar)
+                for level in self.document["machine"]["levels"]:
+                    for threads in sorted({case.threads for case in self.cases if case.level == level}):
+                        self._run_process(level, threads, cache, bar)
                 self.document["complete"] = True
             finally:
                 self.document["seconds"] = round(time.perf_counter() - start, 1)
 
-    def _order(self, case):
-        levels = self.document["machine"]["levels"]
-        return levels.index(case.level), case.threads
-
-    def _run_process(self, level, threads, cases, cache, bar):
-        setting = f"{level}, {threads} thread{'s' * (threads > 1)}"
+    def _run_process(self, level, threads, cache, bar):
+        """Measure the cases of one instruction set and number of threads, in a process that `worker` runs."""
+        setting = f"{level}, {format_threads(threads)}"
+        cases = [case for case in self.cases if (case.level, case.threads) == (level, threads)]
         request = {
             "threads": threads,
             "settings": self.settings._asdict(),
@@ -159,7 +155,7 @@ class Run:
             try:
                 process.stdin.write(json.dumps(request))
                 process.stdin.close()
-                bar.note(f"{setting}: the libraries are loaded")
+                bar.note(f"{setting}: loading the libraries")
                 for line in process.stdout:
                     message = json.loads(line)
                     if "environment" in message:

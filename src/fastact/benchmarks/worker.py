@@ -9,12 +9,10 @@ import sys
 import timeit
 
 import numpy as np
-from numpy._core import _multiarray_umath as umath  # type: ignore[attr-defined]
+from numpy._core import _multiarray_umath as umath  # type: ignore[attr-defined]  # private: the stubs leave it out
 
 import fastact
-
-# yardsticks is compiled and has no stub
-from fastact.benchmarks import accuracy, networks, peers, yardsticks  # type: ignore[attr-defined]
+from fastact.benchmarks import accuracy, networks, peers, yardsticks  # type: ignore[attr-defined]  # has no stub
 from fastact.benchmarks.cases import KI, MI, Case, Settings, arrays, steady_output
 from fastact.benchmarks.timing import Contestant, compare
 
@@ -31,43 +29,48 @@ def measure(case, settings, libraries):
     if case.group == "accuracy":
         return {"errors": accuracy.largest_errors(libraries, case.operation, np.dtype(case.dtype), settings.points)}
     with np.errstate(all="ignore"):
-        if case.group in ("dense", "training"):
-            contestants, wrong, limit = _network(case)
+        if case.is_network:
+            contestants, wrong, limit = _network_contestants(case)
+            pause = BLAS_PAUSE
         else:
-            contestants, wrong, limit = _pass(case, libraries)
+            contestants, wrong, limit = _pass_contestants(case, libraries)
+            pause = PAUSE
         ours, *others = contestants
-        pause = 0.0 if case.threads == 1 else BLAS_PAUSE if case.group in ("dense", "training") else PAUSE
-        timed = compare(ours, [*others, *([limit] if limit else [])], rounds=settings.rounds,
-                        sample_seconds=settings.sample_seconds, pause=pause, most_seconds=settings.most_seconds)
-    row = {"times": {}, "wrong": wrong}
-    for contestant in [*contestants, *([limit] if limit else [])]:
-        one = timed[contestant.name]
-        entry = {
-            "statement": contestant.statement,
-            "seconds": one.seconds._asdict(),
-            "ratio": one.ratio._asdict() if one.ratio else None,
-            "rounds": one.rounds,
-        }
-        if contestant is limit:
-            row["limit"] = {"name": limit.name, **entry}
-        else:
-            row["times"][contestant.name] = entry
+        timed = compare(ours, [*others, limit] if limit else others, rounds=settings.rounds,
+                        sample_seconds=settings.sample_seconds, pause=pause if case.threads > 1 else 0.0,
+                        max_seconds=settings.max_seconds)  # fmt: skip
+    times = {contestant.name: _entry(contestant, timed) for contestant in contestants}
+    row = {"times": times, "wrong": wrong}
+    if limit:
+        row["limit"] = {"name": limit.name, **_entry(limit, timed)}
     return row
 
 
-def _network(case):
+def _entry(contestant, timed):
+    """Return what a row says of a contestant."""
+    measurement = timed[contestant.name]
+    return {
+        "statement": contestant.statement,
+        "seconds": measurement.seconds._asdict(),
+        "ratio": measurement.ratio._asdict() if measurement.ratio else None,
+        "rounds": measurement.rounds,
+    }
+
+
+def _network_contestants(case):
+    """Return what `_pass_contestants` does, for a layer or a training step."""
     if case.group == "dense":
-        features = map(int, case.layout.split("-"))
-        ours, others, absent = networks.dense_forward(*features, case.size, case.operation, case.threads)
+        in_features, out_features = map(int, case.layout.split("-"))
+        ours, others, wrong = networks.dense_forward(in_features, out_features, case.size, case.operation, case.threads)
         limit = None
     else:
-        ours, others, absent = networks.training_step(case.layout, case.threads)
-        limit = networks.products(case.layout)
-    return [ours, *others], absent, limit
+        ours, others, wrong = networks.training_step(case.layout, case.threads)
+        limit = networks.matrix_products(case.layout)
+    return [ours, *others], wrong, limit
 
 
-def _pass(case, libraries):
-    """Return the contestants that give the right result, why others do not take part, and the yardstick."""
+def _pass_contestants(case, libraries):
+    """Return the contestants that give the right result, ours first, why others do not take part, and the limit."""
     inputs = inputs_of(case)
     probe = probe_of(case, inputs)
     contestants, wrong = [], {}
@@ -78,7 +81,7 @@ def _pass(case, libraries):
             contestants.append(contestant)
     if "fastact" in wrong:
         raise Rejected(f"fastact {wrong['fastact']} in {case}")
-    return contestants, wrong, _yardstick(case, inputs)
+    return contestants, wrong, _limit(case, inputs)
 
 
 def inputs_of(case):
@@ -94,8 +97,9 @@ def probe_of(case, inputs):
     return inputs_of(case._replace(size=min(max(case.size, KI), MI), mode="into"))
 
 
-def _yardstick(case, inputs):
-    """Return what bounds a pass: the in-place scale pass, or out of place and beyond the caches the streaming copy.
+def _limit(case, inputs):
+    """Return the yardstick of a pass, if it has one: out of place in main memory the streaming copy, else the in-place
+    scale pass.
 
     Both move two arrays; a backward pass moves three (see `report`).
     """
