@@ -20,15 +20,15 @@ DESCRIPTION = """\
 Run all 2^32 float32 inputs of each function of fastact.exact, at every instruction set that this processor has, and
 compare the results with the digests that were published with the proof of their correct rounding (CRC-32, a segment
 of 2^24 inputs each). Two or three minutes on two cores.
---plain does the same for the twelve passes of fastact itself (a backward pass goes through all y, each with a dy of
-bits as good as random). The exit status is 0 only if every result agrees."""
+--plain does the same for the twelve passes of fastact itself (a backward pass takes every y, each with one
+pseudo-random dy). The exit status is 0 only if every result agrees."""
 
 EXACT = ("sigmoid", "sigmoid_derivative", "tanh", "tanh_derivative")
 PLAIN = tuple(_reference.__all__)
 SEGMENT, CHUNK = 2**24, 2**16  # a chunk's inputs and results fit a second-level cache
 QUICK_STEP = 4097  # odd, so that every bit of an input changes; a million inputs
-# zero, the ends of the subnormal and the normal numbers, 1, infinity, NaNs that signal and quiet ones; the input whose
-# sigmoid lies 2^-55 from the middle between two floats (simd/exact.inc). Of either sign
+# Zero, the ends of the subnormal and the normal numbers, 1, infinity, signalling and quiet NaNs, and the input whose
+# sigmoid lies 2^-55 from the middle between two floats (simd/exact.inc); each is tried with either sign.
 SPECIAL = (0, 1, 0x7FFFFF, 0x800000, 0x3F800000, 0x7F7FFFFF, 0x7F800000, 0x7F800001, 0x7FBFFFFF, 0x7FC00000, 0x7FFFFFFF,
            0x3A928601)
 SEGMENTS = range(2**32 // SEGMENT)
@@ -152,14 +152,14 @@ def outcomes(check: Check, part: Part) -> Iterator[tuple[tuple[np.ndarray, ...],
     out = np.empty(CHUNK, np.float32)
     for bits in chunks(part):
         x = bits.view(np.float32)
-        inputs = (_mixed(bits).view(np.float32), x) if check.name.endswith("_backward") else (x,)
+        inputs = (_scrambled(bits).view(np.float32), x) if check.name.endswith("_backward") else (x,)
         with fastact.num_threads(1):
             results = check.function(*inputs, out=out[: x.size])
         yield inputs, results
 
 
-def _mixed(bits: np.ndarray) -> np.ndarray:
-    """Return other bits for bits, one to one: the last steps of the hash murmur3."""
+def _scrambled(bits: np.ndarray) -> np.ndarray:
+    """Map all 32-bit patterns one to one to others that look random: the finalizer of MurmurHash3."""
     bits = (bits ^ bits >> np.uint32(16)) * np.uint32(0x85EBCA6B)
     bits = (bits ^ bits >> np.uint32(13)) * np.uint32(0xC2B2AE35)
     return bits ^ bits >> np.uint32(16)
@@ -171,7 +171,11 @@ def difference(check: Check, part: Part, digest: str) -> str:
     What was wanted comes from the first instruction set whose results on this part have the published digest; where
     none has, from the formula, if that decides all bits but those of a NaN.
     """
-    where = "the sample" if isinstance(part, np.ndarray) else f"the {SEGMENT:,} inputs from {_shown(_first(part))} on"
+    if isinstance(part, np.ndarray):
+        where = "the sample"
+    else:
+        first = np.uint32(part * SEGMENT).view(np.float32)
+        where = f"the {SEGMENT:,} inputs from {_shown(first)} on"
     same_kind = (Check(check.name, level) for level in fastact.available_isas())
     right = next((one for one in same_kind if one.kind == check.kind and digests(one, [part]) == [digest]), None)
     if right is not None:
@@ -192,10 +196,6 @@ def difference(check: Check, part: Part, digest: str) -> str:
     return f"DIFFERS in {where}, but {'only in the bits of a NaN' if right is None else 'not when it is run again'}"
 
 
-def _first(segment: int) -> np.float32:
-    return np.uint32(segment * SEGMENT).view(np.float32)
-
-
 def _shown(x: np.float32) -> str:
     return f"nan ({x.view(np.uint32):#x})" if np.isnan(x) else f"{x!s} ({float(x).hex()})"
 
@@ -210,7 +210,7 @@ def by_formula(name: str, inputs: tuple[np.ndarray, ...]) -> np.ndarray:
 
 
 def nearest(name: str, x: np.ndarray) -> np.ndarray:
-    """Return the correctly rounded values without the kernels: from float64, and where that does not decide, decimals.
+    """Return the correctly rounded values without the kernels: by float64, or by decimals where that does not decide.
 
     Parameters
     ----------
