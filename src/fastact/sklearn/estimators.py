@@ -21,7 +21,7 @@ import scipy.optimize
 import scipy.special
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
@@ -69,9 +69,9 @@ SOLVERS = {
     "adamw": {"beta_1": "beta_1", "beta_2": "beta_2", "epsilon": "epsilon"},
 }
 
-SMALLEST_RATE = 1e-6  # at which "adaptive" gives up
+MIN_LEARNING_RATE = 1e-6  # at which "adaptive" ends training
 
-MEASURED = ("loss_", "loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_")
+LOSSES_AND_SCORES = ("loss_", "loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_")
 
 
 class _Poisson(nn.Loss):
@@ -160,7 +160,7 @@ class _MultilayerPerceptron(BaseEstimator):
         "max_fun": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def _keep(self, arguments):
+    def _store_parameters(self, arguments):
         for name in self._get_param_names():
             setattr(self, name, arguments[name])
 
@@ -243,7 +243,7 @@ class _MultilayerPerceptron(BaseEstimator):
         if first:
             self._architecture = architecture
             self.n_outputs_, self.out_activation_ = outputs, out_activation
-            self._start(X.dtype)
+            self._initialize(X.dtype)
         self._buffers = Buffers()
         try:
             with np.errstate(all="ignore"):
@@ -254,7 +254,7 @@ class _MultilayerPerceptron(BaseEstimator):
         finally:
             del self._buffers
             if not incremental:  # let go of the rows and the arrays of the steps
-                self.network_ = self._network_to_use()
+                self.network_ = self._copied_network()
         if not all(np.isfinite(parameter.value).all() for parameter in self.network_.parameters()):
             raise self._diverged("weights are not finite")
         return self
@@ -273,8 +273,8 @@ class _MultilayerPerceptron(BaseEstimator):
         weights = _check_sample_weight(sample_weight, X, dtype=X.dtype)
         return _checked_weights("sample_weight", weights)
 
-    def _start(self, dtype):
-        """Draw new weights, as scikit-learn does, and forget all that was measured."""
+    def _initialize(self, dtype):
+        """Draw new weights, as scikit-learn does, and remove losses and scores of an earlier training."""
         units, activation, negative_slope, _ = self._architecture
         factor = 2.0 if activation == "logistic" else 6.0
         layers = []
@@ -289,10 +289,10 @@ class _MultilayerPerceptron(BaseEstimator):
         self._optimizer = None
         self._stops_by = None
         self.n_iter_ = self.t_ = 0
-        for name in MEASURED:
+        for name in LOSSES_AND_SCORES:
             vars(self).pop(name, None)
 
-    def _start_measuring(self):
+    def _reset_losses_and_scores(self):
         by_score = bool(self.early_stopping)
         self._stops_by = "score" if by_score else "loss"
         self._no_improvement = 0
@@ -324,8 +324,8 @@ class _MultilayerPerceptron(BaseEstimator):
                 layer.dW += self.alpha / total * layer.W
         return value_factor(self.n_outputs_) * value, penalty, gradient_factor(self.n_outputs_) * value
 
-    def _one_pass(self, X, targets, weights, order, batch_size):
-        """Take a step on every batch and return the mean of their losses over the rows."""
+    def _run_epoch(self, X, targets, weights, order, batch_size):
+        """Take a step on every batch and return the mean of their losses, each weighted by its rows."""
         parameters = self.network_.parameters()
         total = 0.0
         for batch in gen_batches(len(order), batch_size):
@@ -358,11 +358,11 @@ class _MultilayerPerceptron(BaseEstimator):
         if self._optimizer is None or not incremental:
             self._optimizer = self._make_optimizer()
         if self._stops_by != ("score" if self.early_stopping else "loss"):
-            self._start_measuring()
+            self._reset_losses_and_scores()
         validation = best = None
         if self.early_stopping:
             X, targets, weights, validation = self._split(X, targets, weights)
-            best = self._weights()
+            best = self._copied_weights()
         rows = X.shape[0]
         batch_size = min(200, rows) if self.batch_size == "auto" else min(self.batch_size, rows)
         if self.batch_size != "auto" and self.batch_size > rows:
@@ -376,7 +376,7 @@ class _MultilayerPerceptron(BaseEstimator):
             while self.n_iter_ < self.max_iter:
                 if self.shuffle:
                     order = shuffle(order, random_state=self._random_state)
-                self.loss_ = self._one_pass(X, targets, weights, order, batch_size)
+                self.loss_ = self._run_epoch(X, targets, weights, order, batch_size)
                 self.n_iter_ += 1
                 self.t_ += rows
                 self.loss_curve_.append(self.loss_)
@@ -384,11 +384,11 @@ class _MultilayerPerceptron(BaseEstimator):
                     print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
                 if not math.isfinite(self.loss_):
                     raise self._diverged(f"the loss is {self.loss_}")
-                if self._improves(validation):
-                    best = self._weights()
+                if self._record_progress(validation):
+                    best = self._copied_weights()
                 if self.solver == "sgd" and self.learning_rate == "invscaling":
-                    self._set_rate(self.learning_rate_init * (self.t_ + 1) ** -self.power_t)
-                if self._no_improvement > self.n_iter_no_change and self._stops():
+                    self._set_learning_rate(self.learning_rate_init * (self.t_ + 1) ** -self.power_t)
+                if self._no_improvement > self.n_iter_no_change and self._should_stop():
                     break
                 if incremental:
                     break
@@ -402,37 +402,34 @@ class _MultilayerPerceptron(BaseEstimator):
         except KeyboardInterrupt:
             warnings.warn("training was interrupted by the user", stacklevel=4)
         # With warm_start, where no score is above that of the fit before, scikit-learn ends with the last weights:
-        # those that it has kept as the best are the very arrays that its steps change. Here the best ones stay.
+        # what it keeps as the best weights are the arrays that its steps change. Here they are copies.
         if best is not None:
             for parameter, value in zip(self.network_.parameters(), best, strict=True):
                 parameter.value[...] = value
 
-    def _weights(self):
+    def _copied_weights(self):
         return [parameter.value.copy() for parameter in self.network_.parameters()]
 
     def _split(self, X, targets, weights):
-        """Set rows aside for early stopping, the very ones that scikit-learn takes."""
+        """Set rows aside for early stopping, the same ones as scikit-learn."""
         arrays = [X, targets] if weights is None else [X, targets, weights]
-        X, X_validation, targets, targets_validation, *both = train_test_split(
+        X, X_validation, targets, targets_validation, *weights_of_both = train_test_split(
             *arrays,
             random_state=self._random_state,
             test_size=self.validation_fraction,
-            stratify=targets if self._is_binary() else None,
+            stratify=targets if is_classifier(self) and self.n_outputs_ == 1 else None,
         )
         if X_validation.shape[0] < 2:
             raise ValueError(
                 f"validation_fraction={self.validation_fraction} must leave at least 2 rows for validation, got "
                 f"{X_validation.shape[0]} of {X.shape[0] + X_validation.shape[0]}"
             )
-        weights, weights_validation = both or (None, None)
+        weights, weights_validation = weights_of_both or (None, None)
         if weights is not None and not (weights.any() and weights_validation.any()):
             raise ValueError("sample_weight is zero in all rows for training, or all for validation: take other rows")
         return X, targets, weights, (X_validation, targets_validation, weights_validation)
 
-    def _is_binary(self):
-        return False
-
-    def _improves(self, validation):
+    def _record_progress(self, validation):
         """Count the iterations without progress; return whether this one has the best validation score so far."""
         if validation is None:
             self._no_improvement = self._no_improvement + 1 if self.loss_ > self.best_loss_ - self.tol else 0
@@ -444,18 +441,18 @@ class _MultilayerPerceptron(BaseEstimator):
         if self.verbose:
             print(f"Validation score: {score:f}")
         self._no_improvement = self._no_improvement + 1 if score < self.best_validation_score_ + self.tol else 0
-        best = score > self.best_validation_score_
+        is_best = score > self.best_validation_score_
         self.best_validation_score_ = max(self.best_validation_score_, score)
-        return best
+        return is_best
 
-    def _stops(self):
+    def _should_stop(self):
         """Return whether training ends for want of progress; with learning_rate="adaptive" try a lower rate first."""
         message = "Validation score" if self.early_stopping else "Training loss"
         message += f" did not improve more than tol={self.tol:f} for {self.n_iter_no_change} consecutive epochs."
         adaptive = self.solver == "sgd" and self.learning_rate == "adaptive"
-        stops = not adaptive or self._optimizer.learning_rate <= SMALLEST_RATE
+        stops = not adaptive or self._optimizer.learning_rate <= MIN_LEARNING_RATE
         if not stops:
-            self._set_rate(self._optimizer.learning_rate / 5.0)
+            self._set_learning_rate(self._optimizer.learning_rate / 5.0)
             self._no_improvement = 0
             message += f" Setting learning rate to {self._optimizer.learning_rate:f}"
         else:
@@ -464,7 +461,7 @@ class _MultilayerPerceptron(BaseEstimator):
             print(message)
         return stops
 
-    def _set_rate(self, rate):
+    def _set_learning_rate(self, rate):
         """Change the learning rate. scikit-learn's velocity holds the rates of its steps, so it keeps its length."""
         if rate == 0.0:
             raise ValueError(f"power_t={self.power_t} makes the learning rate 0 after {self.t_} rows")
@@ -519,24 +516,24 @@ class _MultilayerPerceptron(BaseEstimator):
 
     def _outputs(self, X):
         """Return the logits, in a new array."""
-        network = self._network_to_use()
+        network = self._copied_network()
         if not sparse.issparse(X):
             return network.predict(X)
         return np.concatenate([network.predict(X[rows].toarray()) for rows in gen_batches(X.shape[0], 256)])
 
-    def _network_to_use(self):
+    def _copied_network(self):
         """Return a network of the same weights and buffers of its own, so that several threads may predict at once."""
         return nn.Sequential([copy.copy(layer) for layer in self.network_.layers], seed=0)
 
-    def _takes_steps(self):
+    def _supports_partial_fit(self):
         if self.solver == "lbfgs":
-            raise AttributeError("partial_fit needs a solver that takes steps, got solver='lbfgs'")
+            raise AttributeError("partial_fit needs a solver that trains on batches, got solver='lbfgs'")
         return True
 
     def __getstate__(self):
         state = super().__getstate__()
         if "network_" in state:  # without the buffers
-            state = {**state, "network_": self._network_to_use()}
+            state = {**state, "network_": self._copied_network()}
         return state
 
     def __sklearn_tags__(self):
@@ -679,7 +676,7 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
         max_fun: Integer = 15000,
         class_weight: Mapping[Any, RealNumber] | list[Mapping[Any, RealNumber]] | Literal["balanced"] | None = None,
     ) -> None:
-        self._keep(locals())
+        self._store_parameters(locals())
 
     @np.errstate(over="ignore")
     def _row_weights(self, X, y, sample_weight, incremental):
@@ -724,15 +721,12 @@ class MLPClassifier(ClassifierMixin, _MultilayerPerceptron):
         indicators = self._label_binarizer.transform(y)
         return indicators, indicators.shape[1], "logistic"
 
-    def _is_binary(self):
-        return self.n_outputs_ == 1
-
     def _validation_score(self, Y, targets, weights):
         """Accuracy; in the multi-label case of whole rows."""
         right = Y.argmax(axis=1) == targets if self.out_activation_ == "softmax" else ((Y > 0) == targets).all(axis=1)
         return np.average(right, weights=weights)
 
-    @available_if(_MultilayerPerceptron._takes_steps)
+    @available_if(_MultilayerPerceptron._supports_partial_fit)
     def partial_fit(
         self, X: Matrix, y: Matrix, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
     ) -> MLPClassifier:
@@ -863,7 +857,7 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
         n_iter_no_change: Integer | float = 10,
         max_fun: Integer = 15000,
     ) -> None:
-        self._keep(locals())
+        self._store_parameters(locals())
 
     def _encode(self, y, first, incremental):
         """Return the targets, the number of outputs and their activation."""
@@ -880,7 +874,7 @@ class MLPRegressor(RegressorMixin, _MultilayerPerceptron):
     def _from_outputs(self, Y):
         return np.exp(Y, out=Y) if self.out_activation_ == "exp" else Y
 
-    @available_if(_MultilayerPerceptron._takes_steps)
+    @available_if(_MultilayerPerceptron._supports_partial_fit)
     def partial_fit(self, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MLPRegressor:
         """Train for one pass over the rows, going on from where the last call has ended.
 

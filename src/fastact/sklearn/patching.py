@@ -31,8 +31,8 @@ OURS = {
 }
 
 _lock = threading.RLock()
-_wanted = False  # by `patch`
-_blocks = 0  # of `patched` that are being run
+_requested = False  # by `patch`
+_blocks = 0  # ``with patched()`` blocks that are running
 _originals: dict[str, dict[str, Callable[..., Any]]] = {}  # what stood in the tables, while fastact does
 
 
@@ -52,8 +52,8 @@ def _check_tables():
 
 
 def _apply():
-    """Make the tables be what `patch`, `unpatch` and `patched` together want."""
-    wanted = _wanted or _blocks > 0
+    """Patch the tables where `patch` or a ``with patched()`` block asks for it, else restore them."""
+    wanted = _requested or _blocks > 0
     if wanted and not _originals:
         _check_tables()
         for table, entries in OURS.items():
@@ -86,13 +86,13 @@ def patch() -> None:
     array([1])
     >>> fastact.sklearn.unpatch()
     """
-    global _wanted
+    global _requested
     with _lock:
-        before, _wanted = _wanted, True
+        before, _requested = _requested, True
         try:
             _apply()
         except RuntimeError:
-            _wanted = before
+            _requested = before
             raise
 
 
@@ -101,9 +101,9 @@ def unpatch() -> None:
 
     Within ``with patched():`` they stay patched until the block's end.
     """
-    global _wanted
+    global _requested
     with _lock:
-        _wanted = False
+        _requested = False
         _apply()
 
 
