@@ -228,8 +228,8 @@ class Cluster(Strategy):
     ) -> None:
         self._client = client
         self._rng = rng
-        # without what the workers have no use for
-        self._network = client.submit(_given, model.astype(model.dtype), pure=False)
+        # a copy without optimiser, history and buffers, for which the workers have no use
+        self._network = client.submit(_identity, model.astype(model.dtype), pure=False)
         self._data = data
         self._starts = [0, *itertools.accumulate(data.rows)]  # of the chunks
         for chunks in (data, validation):
@@ -248,11 +248,17 @@ class Cluster(Strategy):
         return iter(batches)
 
     def _part(self, chunk, step):
-        """Row i of all chunks, counted from the first one's, is in step i modulo the steps: so a step has no more rows
-        than a batch, and each chunk its share of them."""
+        """Return a chunk's rows of a step.
+
+        Row i of all chunks, counted from the first one's, is in step i modulo the number of steps. So a step has no
+        more rows than a batch, and each chunk its share of them.
+        """
         start, stop = self._starts[chunk : chunk + 2]
-        before = (_rows_before(stop, s, self._steps) - _rows_before(start, s, self._steps) for s in (step, step + 1))
-        return _Part(chunk, self._seed, *before)
+
+        def rows_before(step):
+            return _rows_before(stop, step, self._steps) - _rows_before(start, step, self._steps)
+
+        return _Part(chunk, self._seed, rows_before(step), rows_before(step + 1))
 
     def scale_fresh_layers(self, model: Any, batch: int) -> None:
         if any(layer.needs_batch for layer in model.layers):
@@ -292,14 +298,14 @@ class Cluster(Strategy):
         """Return the results of a function for parts of chunks, with the model's present weights."""
         weights = np.concatenate([parameter.value.ravel() for parameter in model.parameters()])
         # as a task's argument, not scattered: that Dask could not hand out again once a worker is lost
-        present = self._client.submit(_given, weights, pure=False)
+        present = self._client.submit(_identity, weights, pure=False)
         chunks = [data.futures[part.chunk] for part in parts]
         options = {"network": self._network, "weights": present, "loss": self.loss, "place": place, "pure": False}
         return _gathered(self._client, self._client.map(function, parts, chunks, **options))
 
 
 def _rows_before(rows, step, steps):
-    """Return how many of the first rows are in steps before this one."""
+    """Return how many of the first ``rows`` rows are in steps before this one."""
     return rows // steps * step + min(rows % steps, step)
 
 
@@ -343,7 +349,7 @@ class _Part:
     def __bool__(self):
         return self.start < self.stop
 
-    def of(self, array):
+    def rows_of(self, array):
         if self.seed is None:
             return array[self.start : self.stop]
         return array[_order(self.seed, self.chunk, len(array))[self.start : self.stop]]
@@ -356,20 +362,22 @@ def _order(seed: int, chunk: int, rows: int) -> NDArray[np.intp]:
 
 # ------------------------------------------------------------------------------------------------- on the workers
 
-_own = threading.local()  # a network of this thread's, with its buffers
+_thread_local = threading.local()  # a copy of the network with buffers of this thread's own, and what it is a copy of
 
 
 def _with_weights(network, weights):
-    if getattr(_own, "source", None) is not network:
-        _own.source, _own.network = network, copy.deepcopy(network)
+    """Return this thread's copy of a network, with other weights."""
+    if getattr(_thread_local, "source", None) is not network:
+        _thread_local.source, _thread_local.network = network, copy.deepcopy(network)
     start = 0
-    for parameter in _own.network.parameters():
+    for parameter in _thread_local.network.parameters():
         parameter.value[...] = weights[start : start + parameter.value.size].reshape(parameter.value.shape)
         start += parameter.value.size
-    return _own.network
+    return _thread_local.network
 
 
-def _given(value):
+def _identity(value):
+    """Return the value: as a task it puts the value on the cluster, where later tasks refer to it."""
     return value
 
 
@@ -385,7 +393,7 @@ def _prepared(names, X, y, sample_weight, network, loss):
 
 
 def _rows_of(part, chunk):
-    return [None if array is None else part.of(array) for array in chunk]
+    return [None if array is None else part.rows_of(array) for array in chunk]
 
 
 @np.errstate(all="ignore")

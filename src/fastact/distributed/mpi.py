@@ -85,14 +85,15 @@ class Ranks(Strategy):
             raise
 
     def check_same(self, arguments: Callable[[], dict[str, Any]]) -> None:
-        ranks = self._comm.allgather(arguments())
-        for rank, (name, first) in ((rank, item) for rank in range(self.size) for item in ranks[0].items()):
-            if ranks[rank][name] != first:
-                self._agreed = ValueError(
-                    f"{name} must be the same in all ranks, but rank 0 has {first} and rank {rank} has "
-                    f"{ranks[rank][name]}"
-                )
-                raise self._agreed
+        first, *others = self._comm.allgather(arguments())
+        for rank, other in enumerate(others, start=1):
+            for name, value in first.items():
+                if other[name] != value:
+                    self._agreed = ValueError(
+                        f"{name} must be the same in all ranks, but rank 0 has {value} and rank {rank} has "
+                        f"{other[name]}"
+                    )
+                    raise self._agreed
 
     def local_batch_size(self, batch_size: int) -> int:
         if batch_size < self.size:
