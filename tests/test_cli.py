@@ -21,7 +21,7 @@ def run(*arguments, **settings):
 
 def test_info():
     program = [sys.executable, "-c", "import fastact; fastact.show_config()"]
-    wanted = subprocess.run(program, capture_output=True, text=True, check=True, timeout=120)
+    wanted = subprocess.run(program, capture_output=True, text=True, check=True, timeout=120, env=ENVIRONMENT)
     result = run("info")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == wanted.stdout and result.stdout.startswith(f"fastact          {fastact.__version__}")

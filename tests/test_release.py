@@ -60,6 +60,8 @@ def test_git_in_the_way(release, checkout, fault, reason):
 @pytest.mark.parametrize(("name", "old", "new", "reason"), [
     ("CITATION.cff", "\nversion: 1.2.0", "\nversion: 1.1.0", "version is 1.1.0, and __version__ is 1.2.0"),
     ("CHANGELOG.md", "(2026-11-27)", "(not released)", "and is '## 1.2.0 (not released)'"),
+    ("CHANGELOG.md", "(2026-11-27)", "(2026-13-45)", "and is '## 1.2.0 (2026-13-45)'"),
+    ("CHANGELOG.md", "(2026-11-27)", "(2026-1-5)", "and is '## 1.2.0 (2026-1-5)'"),
     ("CHANGELOG.md", "## 1.2.0 (2026-11-27)\n\n- All.\n\n", "", "and is '## 1.1.0 (2026-01-01)'"),
 ])  # fmt: skip
 def test_versions_that_disagree(release, checkout, name, old, new, reason):

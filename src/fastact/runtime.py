@@ -230,6 +230,15 @@ def _blas():
     return f"{library['internal_api']} {library['version']}{kernel}, {library['num_threads']} threads"
 
 
+def _one_blas_thread():
+    """Return a context manager in which NumPy multiplies matrices on the calling thread, where threadpoolctl is."""
+    try:
+        import threadpoolctl
+    except ImportError:
+        return contextlib.nullcontext()
+    return threadpoolctl.threadpool_limits(1, "blas")
+
+
 def _hints():
     """What would make this process faster, a sentence each."""
     hints = []

@@ -25,9 +25,9 @@ import numpy as np
 import fastact.exact
 from fastact import _reference
 from fastact.benchmarks.timing import Contestant
+from fastact.nn.layers import ACTIVATIONS
 
 NEGATIVE_SLOPE = 0.01  # the default of fastact and of PyTorch
-ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu")
 OPERATIONS = tuple(a + kind for kind in ("", "_derivative", "_backward") for a in ACTIVATIONS)
 # the passes of fastact.exact that are not fastact's own; others compute them as they compute the plain ones
 EXACT = ("exact_sigmoid", "exact_tanh", "exact_sigmoid_derivative", "exact_tanh_derivative")

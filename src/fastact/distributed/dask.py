@@ -153,22 +153,13 @@ def _connected(client, distributed):
         return
     threads = runtime._processors()
     with (
-        _one_blas_thread(),
+        runtime._one_blas_thread(),
         distributed.LocalCluster(
             n_workers=1, threads_per_worker=threads, processes=False, dashboard_address=":0", silence_logs=50
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
         yield client
-
-
-def _one_blas_thread():
-    """Return a context manager in which NumPy multiplies matrices on the calling thread, where threadpoolctl is."""
-    try:
-        import threadpoolctl
-    except ImportError:
-        return contextlib.nullcontext()
-    return threadpoolctl.threadpool_limits(1, "blas")
 
 
 def _is_dask(array):
