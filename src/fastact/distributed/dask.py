@@ -246,8 +246,8 @@ class Cluster(Strategy):
         """
         start, stop = self._starts[chunk : chunk + 2]
 
-        def rows_before(step):
-            return _rows_before(stop, step, self._steps) - _rows_before(start, step, self._steps)
+        def rows_before(index):
+            return _rows_before(stop, index, self._steps) - _rows_before(start, index, self._steps)
 
         return _Part(chunk, self._seed, rows_before(step), rows_before(step + 1))
 
