@@ -47,9 +47,10 @@ def documented():
         for item in names:
             value = getattr(module, item)
             if callable(value) and str(getattr(value, "__module__", "")).startswith("fastact"):
-                found[f"{value.__module__}.{item}"] = value
+                path = f"{value.__module__}.{getattr(value, '__name__', item)}"  # exact.sigmoid is exact_sigmoid
+                found[path] = value
                 if inspect.isclass(value):
-                    methods = {f"{value.__module__}.{item}.{n}": m for n, m in vars(value).items() if callable(m)}
+                    methods = {f"{path}.{n}": m for n, m in vars(value).items() if callable(m)}
                     found.update({n: m for n, m in methods.items() if not n.rsplit(".", 1)[1].startswith("_")})
     return found
 

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 
+import numpy as np
 import pytest
 from fresh import run
 from passes import LONG
@@ -61,8 +62,11 @@ print(*sorted(name for name in new if "cython" not in name))
 @pytest.mark.skipif(os.name != "posix", reason="the script asks for a POSIX environment")
 def test_importing_does_nothing_but_import():
     """13 things of the process before and after: threads, environment, signals, warnings and the like are as they
-    were; beside Cython's own, six modules are new once NumPy is there, all of them fastact's."""
+    were; beside Cython's own and NumPy 1.26's stand-ins for numpy._core, six modules are new once NumPy is there, all
+    of them fastact's."""
     new = run(IMPORT).split()
+    if np.__version__.startswith("1."):
+        new = [name for name in new if not name.startswith("numpy._core")]
     assert new == ["fastact"] + [f"fastact.{n}" for n in ("_openmp", "activations", "kernels", "runtime", "ufuncs")]
 
 
@@ -582,6 +586,8 @@ for i in range({200 if LONG else 20}):
 def test_subinterpreters(loaded):
     """One interpreter within the process, then the main one: fastact works or is an ImportError in each, at least in
     the one that came first."""
+    if np.__version__.startswith("1.") and not loaded:
+        pytest.skip("NumPy 1.26 is for the main interpreter only, and does not load there after it failed in another")
     script = """
 try:
     import _interpreters as interpreters

@@ -12,12 +12,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from passes import F4, F8, LONG, PASSES, Pass, all_exponents, assert_same_bits, special
 
 import fastact
-from fastact._ulp import exact_from_wider, ulp_error
+from fastact._ulp import exact_from_mpmath, exact_from_wider, ulp_error
+
+try:
+    from numpy._core.umath import clip
+except ImportError:  # NumPy 1.26
+    from numpy.core.umath import clip
 
 F2 = np.dtype("f2")
 HALVES = [F2]
@@ -25,7 +30,6 @@ if importlib.util.find_spec("ml_dtypes"):
     HALVES.append(np.dtype(importlib.import_module("ml_dtypes").bfloat16))
 FLOATS = [*HALVES, F4, F8]
 INTEGERS = [np.dtype(kind) for kind in "?bBhHiIqQ"]
-REFERENCE_F8 = 4  # ULP, as tests/test_reference.py finds it
 SIDES = [0, 1, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 23, 31, 33, 40]
 LONG_SIDES = [511, 512, 513, 1025, 5000, 16383, 16384, 16385, 40_000]
 NUMBERS = [0.0, -0.0, 0.5, 1, -2, True, 1000.0, 1e39]
@@ -143,6 +147,8 @@ def cases(draw):
     if p.slope and often(draw, 0.8):
         slope = draw(st.sampled_from(SLOPES)) if often(draw, 0.5) else argument(mixed)
     given_shapes = [a.shape for a in [*arguments, slope] if isinstance(a, Layout)]
+    if np.__version__.startswith("1."):  # whose type of the result depends on the values of numbers and of shape ()
+        assume(all(given_shapes) and len(given_shapes) == len(arguments) + (slope is not None))
     shape = np.broadcast_shapes(*given_shapes)
     out = where = None
     options = {}
@@ -255,7 +261,7 @@ def layout_of(a):
 
 def numpys(case, arguments):
     """What a ufunc of NumPy's own with as many inputs makes of the same call: for the result's kind and order."""
-    ufunc = {1: np.tanh, 2: np.logaddexp, 3: np._core.umath.clip}[len(arguments)]
+    ufunc = {1: np.tanh, 2: np.logaddexp, 3: clip}[len(arguments)]
     seen = [a.view(F2) if isinstance(a, np.ndarray) and a.dtype.name == "bfloat16" else a for a in arguments]
     order = {name: value for name, value in case.options.items() if name == "order"}
     with np.errstate(all="ignore"):
@@ -265,7 +271,8 @@ def numpys(case, arguments):
 def same_nans(case, got, want):
     """Where types are cast, a NaN is as good as another: put those of `got` where `want` has some as well."""
     drawn = [a.dtype for a in (*case.arguments, case.slope, case.out) if isinstance(a, Layout)]
-    if {*drawn, got.dtype} not in ({F4}, {F8}):
+    cast = {*drawn, got.dtype, case.options.get("dtype", got.dtype)} not in ({F4}, {F8})
+    if cast and got.size:  # np.copyto(where=) reads from an empty array, too, wherever its pointer is
         np.copyto(want, got, where=np.isnan(got) & np.isnan(want))
 
 
@@ -289,7 +296,7 @@ def test_any_call(case):
 
     with np.errstate(all="ignore"):
         slopes = np.asarray(with_slope[-1] if p.slope else 0, case.options.get("dtype"))
-    sound = np.isfinite(slopes).all() and not (p.kind == "backward" and (slopes < 0).any())
+        sound = np.isfinite(slopes).all() and not (p.kind == "backward" and (slopes < 0).any())
     legal = all(np.can_cast(a.dtype, dtype, casting) for a in with_slope if isinstance(a, np.ndarray))
     legal = legal and (out is None or np.can_cast(dtype, out.dtype, casting))
     with warnings.catch_warnings(), np.errstate(all="raise"), fastact.num_threads(case.threads):
@@ -348,9 +355,16 @@ def near_reference(p, got, arrays, slope):
         if dtype == F8:  # y * (1 - y) is subnormal in between
             holds &= (np.abs(y) > 1e-290) | (y == 0)
     reference = np.broadcast_to(p.reference(*arrays, slope=slope), got.shape)
-    error = ulp_error(got, exact_from_wider(reference, dtype))[holds]
-    bound = p.bound(dtype) + (REFERENCE_F8 if dtype == F8 else 0)
-    assert error.max(initial=0) < bound, (p.name, error.max())
+    error = np.where(holds, ulp_error(got, exact_from_wider(reference, dtype)), 0)
+    bound = p.bound(dtype)
+    if dtype == F8:  # the reference has an error of its own, of 7 ULP in the worst case seen; mpmath decides beyond 4
+        far = error >= bound + 4
+        inputs = np.broadcast_arrays(*(a for a in (*arrays, slope) if a is not None), got)[:-1]
+        rows = np.stack([a[far] for a in inputs], axis=1).tolist()
+        exact = [p.exact(*row[: len(arrays)], slope=row[-1]) for row in rows]
+        error[far] = ulp_error(got[far], exact_from_mpmath(exact, dtype))
+        bound = np.where(far, bound, bound + 4)
+    assert (error < bound).all(), (p.name, error.max())
 
 
 # ---------------------------------------------------------------------------------------------------------- the values

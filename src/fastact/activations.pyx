@@ -437,7 +437,11 @@ cdef object common_dtype(arrays, dtype):
         return None
     if common.kind == "f" or is_bfloat16(common):
         return common
-    return ufuncs.tanh.resolve_dtypes((common, None))[1] if common.kind in "iub" else None
+    if common.kind not in "iub":
+        return None
+    # a float for each, as ufuncs do: for int8 and uint8 that of int8, not that of their common int16
+    integers = [one for one in known if isinstance(one, np.dtype) and one.kind in "iu"] or [common]
+    return np.result_type(*[ufuncs.tanh.resolve_dtypes((one, None))[1] for one in integers])
 
 
 cdef object checked_slope(int which, arrays, slope, dtype):
@@ -1146,8 +1150,8 @@ def exact_sigmoid(x, out=None, *, where=True, dtype=None, casting="same_kind", o
     Examples
     --------
     >>> import numpy as np, fastact.exact
-    >>> fastact.exact.sigmoid(np.float32(0.1))
-    np.float32(0.5249792)
+    >>> fastact.exact.sigmoid(np.float32([0.1]))
+    array([0.5249792], dtype=float32)
     """
     return call(FASTACT_exact_sigmoid, x, x, out, where, dtype, casting, order, subok)
 
@@ -1232,8 +1236,8 @@ def exact_tanh(x, out=None, *, where=True, dtype=None, casting="same_kind", orde
     Examples
     --------
     >>> import numpy as np, fastact.exact
-    >>> fastact.exact.tanh(np.float32(0.1))
-    np.float32(0.099667996)
+    >>> fastact.exact.tanh(np.float32([0.1]))
+    array([0.099668], dtype=float32)
     """
     return call(FASTACT_exact_tanh, x, x, out, where, dtype, casting, order, subok)
 

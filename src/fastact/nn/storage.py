@@ -317,6 +317,8 @@ def _build(path, document, tensors):
         layers.append(layer)
     model = Sequential(layers)
     model._rng.bit_generator.state = document["generator"]
+    if model._rng.bit_generator.state != document["generator"]:  # NumPy 1.26 takes -1 for 2**64 - 1
+        raise ValueError("state of the random generator is out of range")
     model.loss = document["loss"] and losses.get(document["loss"])
     model.history = None if document["history"] is None else History(_numbers_by_name(document["history"]))
     model.stop_training = _checks.boolean("stopped", document["stopped"])
