@@ -357,7 +357,7 @@ def near_reference(p, got, arrays, slope):
     reference = np.broadcast_to(p.reference(*arrays, slope=slope), got.shape)
     error = np.where(holds, ulp_error(got, exact_from_wider(reference, dtype)), 0)
     bound = p.bound(dtype)
-    if dtype == F8:  # the reference has an error of its own, of 7 ULP in the worst case seen; mpmath decides beyond 4
+    if dtype == F8:  # the reference has an error of its own, of up to 5 ULP; mpmath decides beyond 4
         far = error >= bound + 4
         inputs = np.broadcast_arrays(*(a for a in (*arrays, slope) if a is not None), got)[:-1]
         rows = np.stack([a[far] for a in inputs], axis=1).tolist()
