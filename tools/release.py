@@ -88,16 +88,16 @@ def passes(root, what, *command):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     from build_wheels import check_tools  # the script beside this one, found where this is run as a script
 
-    check_tools(parser)
-    if not (ROOT / ".git").exists():
-        parser.error(f"{ROOT} is no checkout of the repository")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--dry-run", action="store_true", help="change nothing: the default")
     what.add_argument("--tag", action="store_true", help="test all, build the wheels, and tag")
     tag = parser.parse_args().tag
+    check_tools(parser)
+    if not (ROOT / ".git").exists():
+        parser.error(f"{ROOT} is no checkout of the repository")
     version, reasons = state(ROOT)
     with tempfile.TemporaryDirectory() as folder:
         reasons += sdist(ROOT, folder)
